@@ -1,0 +1,1 @@
+"""The log: closed event names, keyed digests, no patient data."""

@@ -1,0 +1,217 @@
+"""The configuration: one TOML file, checked whole; an unknown key refuses the start.
+
+Every field's description is what ``cxr-node check`` prints beside its value.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cxr_node.domain.errors import ConfigurationError, NotConformant
+from cxr_node.domain.identifiers import AETitle
+
+
+class Section(BaseModel):
+    """A frozen table of the file; refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _ae(title: str) -> str:
+    try:
+        return AETitle(title).text
+    except NotConformant as error:
+        raise ValueError(str(error)) from error
+
+
+class NodeSection(Section):
+    ae_title: str = Field("CXRNODE", description="application entity title of this node")
+    data_dir: Path = Field(Path("cxr-node-data"), description="spool, embedded database, models")
+    station_name: str = Field("CXR-NODE", description="name written into results")
+    uid_key: str = Field("", description="site key; makes result UIDs unique to this site")
+
+    _check_ae = field_validator("ae_title")(_ae)
+
+
+class PeerSection(Section):
+    """One system that may associate, or that receives results, or both."""
+
+    name: str = Field(description="how the operator calls it; used in logs and pages")
+    ae_title: str = Field(description="its application entity title")
+    host: str = Field("", description="its address; empty accepts any address")
+    port: int = Field(0, ge=0, le=65535, description="its DICOM port, where results are sent to it")
+    may_send: bool = Field(True, description="may open associations to this node")
+    receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
+
+    _check_ae = field_validator("ae_title")(_ae)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.receives_results and not (self.host and self.port):
+            raise ValueError("a peer that receives results needs host and port")
+        return self
+
+
+class ListenerSection(Section):
+    host: str = Field("127.0.0.1", description="address the DICOM listener binds")
+    port: int = Field(11112, ge=0, le=65535, description="DICOM port; 0 picks a free one")
+    max_pdu_bytes: int = Field(131_072, ge=16_384, le=1_048_576, description="longest PDU accepted")
+    pdu_seconds: float = Field(15.0, gt=0, description="longest time one PDU may take")
+    idle_seconds: float = Field(30.0, gt=0, description="silence after which a peer is dropped")
+    max_message_bytes: int = Field(268_435_456, gt=0, description="largest C-STORE data set")
+    max_associations: int = Field(16, ge=1, description="associations open at once")
+    max_associations_per_address: int = Field(8, ge=1, description="of them from one address")
+
+
+class SpoolSection(Section):
+    reserve_bytes: int = Field(
+        1_073_741_824, ge=0, description="free space below which 0xA700 is answered"
+    )
+
+
+class DatabaseSection(Section):
+    url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside data_dir")
+
+
+class AssemblySection(Section):
+    quiet_seconds: float = Field(10.0, gt=0, description="silence that closes a study")
+    max_seconds: float = Field(120.0, gt=0, description="longest a study stays open")
+
+
+class JobsSection(Section):
+    lease_seconds: float = Field(10.0, gt=0, description="how long a claim lasts without a beat")
+    beat_seconds: float = Field(2.0, gt=0, description="how often a working claim is renewed")
+    stall_seconds: float = Field(120.0, gt=0, description="no progress for this long ends the beat")
+    max_attempts: int = Field(3, ge=1, description="attempts before a study is parked")
+    batch: int = Field(1, ge=1, le=64, description="studies a worker claims at once")
+    poll_seconds: float = Field(0.5, gt=0, description="how often to look without a bell")
+    workers: int = Field(1, ge=0, description="reading workers that `cxr-node up` starts")
+
+
+class DoorbellSection(Section):
+    kind: Literal["local", "celery"] = Field("local", description="how workers are woken")
+    broker_url: str = Field("", description="Celery broker (redis:// or amqp://)")
+
+    @model_validator(mode="after")
+    def _broker(self) -> Self:
+        if self.kind == "celery" and not self.broker_url:
+            raise ValueError("doorbell.kind = celery needs doorbell.broker_url")
+        return self
+
+
+class ModelSection(Section):
+    path: str = Field("", description="model folder with manifest.json; empty is the embedded one")
+    threads: int = Field(0, ge=0, description="CPU threads for the model; 0 lets torch decide")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+
+
+class EligibilitySection(Section):
+    minimum_age_years: float = Field(18.0, ge=0, description="younger patients are not read")
+    accept_unknown_age: bool = Field(False, description="read images without age or birth date")
+    accept_unknown_body_part: bool = Field(True, description="read images without a body part")
+
+
+class ImagingSection(Section):
+    max_pixels: int = Field(64_000_000, gt=0, description="largest image that is decoded")
+    memory_bytes: int = Field(1_073_741_824, gt=0, description="memory limit of the decoder")
+    seconds: float = Field(20.0, gt=0, description="time limit of one decode")
+
+
+class DeliverySection(Section):
+    first_retry_seconds: float = Field(5.0, gt=0, description="first back-off after a refusal")
+    longest_retry_seconds: float = Field(900.0, gt=0, description="longest back-off")
+    max_hours: float = Field(72.0, gt=0, description="after this a delivery is parked")
+    timeout_seconds: float = Field(30.0, gt=0, description="network limit of one attempt")
+    sr_class: Literal["comprehensive-3d", "comprehensive"] = Field(
+        "comprehensive-3d", description="SR SOP class that is written"
+    )
+
+
+class WebSection(Section):
+    host: str = Field("127.0.0.1", description="address of the page and the API")
+    port: int = Field(8042, ge=0, le=65535, description="HTTP port; 0 picks a free one")
+
+
+class TemplatesSection(Section):
+    path: str = Field("", description="site overrides of sr_templates; empty uses the shipped ones")
+
+
+class LogSection(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+
+
+class Configuration(Section):
+    """The whole file. Empty is a working embedded node that knows no peer."""
+
+    node: NodeSection = NodeSection()
+    peer: tuple[PeerSection, ...] = ()
+    listener: ListenerSection = ListenerSection()
+    spool: SpoolSection = SpoolSection()
+    database: DatabaseSection = DatabaseSection()
+    assembly: AssemblySection = AssemblySection()
+    jobs: JobsSection = JobsSection()
+    doorbell: DoorbellSection = DoorbellSection()
+    model: ModelSection = ModelSection()
+    eligibility: EligibilitySection = EligibilitySection()
+    imaging: ImagingSection = ImagingSection()
+    delivery: DeliverySection = DeliverySection()
+    web: WebSection = WebSection()
+    templates: TemplatesSection = TemplatesSection()
+    log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [peer.name for peer in self.peer]
+        if len(names) != len(set(names)):
+            raise ValueError("two peers share one name")
+        if self.jobs.beat_seconds * 2 > self.jobs.lease_seconds:
+            raise ValueError("jobs.beat_seconds must be at most half of jobs.lease_seconds")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        if self.database.url:
+            return self.database.url
+        return f"sqlite:///{(self.node.data_dir / 'cxr-node.sqlite3').absolute()}"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.node.data_dir / "spool"
+
+    @property
+    def destinations(self) -> tuple[PeerSection, ...]:
+        return tuple(peer for peer in self.peer if peer.receives_results)
+
+
+def parse(text: str, source: str = "configuration") -> Configuration:
+    """Read TOML. Raises :class:`ConfigurationError` naming key, problem and source."""
+    try:
+        return Configuration.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, source)) from error
+
+
+def load(path: Path) -> Configuration:
+    """Read the file at ``path``; relative ``data_dir`` is taken from the file's folder."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    found = parse(text, str(path))
+    folder = path.parent / found.node.data_dir
+    return found.model_copy(update={"node": found.node.model_copy(update={"data_dir": folder})})
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "file"
+        known = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"{source}: {key}: {known}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The wire: associations, C-STORE in and out, worklist answers, headers."""

@@ -1,0 +1,136 @@
+"""Every error the node raises on purpose.
+
+CxrNodeError
+├── NotConformant            the sender's bytes break the standard
+│   ├── MalformedUid
+│   ├── WrongSopClass        data set and command disagree on the SOP class
+│   ├── WrongInstance        data set and command disagree on the SOP instance
+│   ├── WrongStudy           no usable Study or Series Instance UID
+│   └── Unreadable           the data set is cut, too deep or too long
+├── SpoolFull                no room for more bytes
+├── StoreUnavailable         the database does not answer
+├── NotReadable              an image cannot be analysed; carries a reason code
+├── LeaseLost                another worker holds the job now
+├── IllegalMove              a study was asked to make a move its state forbids
+├── ModelRefused             a model folder fails its manifest, or the site may not use it
+├── AnswerRefused            a model answer does not fit its stage schema
+├── Undeliverable            a destination refused an object
+└── ConfigurationError       the configuration cannot be used as written
+
+Adapters translate these to DIMSE or HTTP in one table each; nothing else does.
+"""
+
+from __future__ import annotations
+
+
+class CxrNodeError(Exception):
+    """The node could not do what was asked."""
+
+    code = "node-error"
+
+
+class NotConformant(CxrNodeError):
+    """The data set breaks the DICOM standard."""
+
+    code = "not-conformant"
+
+
+class MalformedUid(NotConformant):
+    """A unique identifier is malformed (PS3.5 §9)."""
+
+    code = "malformed-uid"
+
+
+class WrongSopClass(NotConformant):
+    """The data set's SOP class is not the one the command named (PS3.4 B.2.3)."""
+
+    code = "wrong-sop-class"
+
+
+class WrongInstance(NotConformant):
+    """The data set's SOP instance is not the one the command named."""
+
+    code = "wrong-instance"
+
+
+class WrongStudy(NotConformant):
+    """The data set names no usable study or series."""
+
+    code = "wrong-study"
+
+
+class Unreadable(NotConformant):
+    """The data set ends early, nests too deeply or holds too many elements."""
+
+    code = "unreadable"
+
+
+class SpoolFull(CxrNodeError):
+    """The spool is above its watermark; try again later."""
+
+    code = "spool-full"
+
+
+class StoreUnavailable(CxrNodeError):
+    """The database does not answer; try again later."""
+
+    code = "store-unavailable"
+
+
+class NotReadable(CxrNodeError):
+    """An image cannot be analysed.
+
+    ``reason`` is a value of :class:`cxr_node.domain.eligibility.Reason`.
+    """
+
+    code = "not-readable"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class LeaseLost(CxrNodeError):
+    """Another worker holds this job now; the result is discarded."""
+
+    code = "lease-lost"
+
+
+class IllegalMove(CxrNodeError):
+    """A study was asked to make a move that its state forbids."""
+
+    code = "illegal-move"
+
+
+class ModelRefused(CxrNodeError):
+    """The model folder does not match its manifest, or may not be used here."""
+
+    code = "model-refused"
+
+
+class AnswerRefused(CxrNodeError):
+    """A model answer does not fit the schema of its stage."""
+
+    code = "answer-refused"
+
+
+class Undeliverable(CxrNodeError):
+    """A destination did not take an object.
+
+    ``permanent`` says whether another try could help; ``status`` is the DIMSE
+    status where one was received.
+    """
+
+    code = "undeliverable"
+
+    def __init__(self, message: str, *, permanent: bool, status: int | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.status = status
+
+
+class ConfigurationError(CxrNodeError):
+    """The configuration cannot be used as written."""
+
+    code = "configuration"

@@ -1,0 +1,73 @@
+"""Closed list of what the node logs, and the one function that logs it.
+
+Event names are the enumeration; fields are numbers, enumerations, configured names,
+or :class:`Uid` values, which the log writes as keyed digests. No text from a data set
+is ever a field.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+from cxr_node.domain.identifiers import Uid
+
+_LOGGER = logging.getLogger("cxr_node")
+
+Field = int | float | bool | StrEnum | str | Uid | None
+
+
+class Event(StrEnum):
+    """Names of log events; an operator can search for each in ``docs/operations.md``."""
+
+    NODE_STARTED = "node-started"
+    NODE_STOPPED = "node-stopped"
+    LISTENER_STARTED = "listener-started"
+    ASSOCIATION_ACCEPTED = "association-accepted"
+    ASSOCIATION_REFUSED = "association-refused"
+    ASSOCIATION_ENDED = "association-ended"
+    PDU_REFUSED = "pdu-refused"
+    INSTANCE_STORED = "instance-stored"
+    INSTANCE_DUPLICATE = "instance-duplicate"
+    INSTANCE_CONFLICT = "instance-conflict"
+    INSTANCE_REFUSED = "instance-refused"
+    OWN_RESULT_RETURNED = "own-result-returned"
+    REVISION_OPENED = "revision-opened"
+    REVISION_CLOSED = "revision-closed"
+    STUDY_NOT_ELIGIBLE = "study-not-eligible"
+    JOB_QUEUED = "job-queued"
+    JOB_CLAIMED = "job-claimed"
+    JOB_FINISHED = "job-finished"
+    JOB_FAILED = "job-failed"
+    JOB_PARKED = "job-parked"
+    LEASE_EXPIRED = "lease-expired"
+    LEASE_LOST = "lease-lost"
+    MODEL_LOADED = "model-loaded"
+    MODEL_REFUSED = "model-refused"
+    ANSWER_REFUSED = "answer-refused"
+    PRIORITY_DECIDED = "priority-decided"
+    REPORT_BUILT = "report-built"
+    DELIVERY_SENT = "delivery-sent"
+    DELIVERY_RETRY = "delivery-retry"
+    DELIVERY_PARKED = "delivery-parked"
+    WORKER_STARTED = "worker-started"
+    WORKER_STOPPED = "worker-stopped"
+    WORKER_LOST = "worker-lost"
+    BELL_FAILED = "bell-failed"
+    WORKLIST_ANSWERED = "worklist-answered"
+    HTTP_REQUEST = "http-request"
+    LOOP_FAILED = "loop-failed"
+
+
+def emit(event: Event, *, level: int = logging.INFO, **fields: Field) -> None:
+    """Log one event. ``audit.log`` formats it as one JSON line."""
+    _LOGGER.log(level, event.value, extra={"event_fields": fields})
+
+
+def emit_failure(event: Event, error: BaseException, **fields: Field) -> None:
+    """Log an unexpected error by its class and place, never by its message."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_name}:{frame.tb_lineno}" if frame else ""
+    emit(event, level=logging.ERROR, error=type(error).__name__, place=place, **fields)

@@ -1,0 +1,1 @@
+"""The model: walks the stage graph, asks, checks every answer."""

@@ -1,0 +1,1 @@
+"""Bytes on disk: written, synced and renamed before anyone is told they are safe."""

@@ -1,0 +1,1 @@
+"""Templates, codes, wording and priority rules: data a site may override."""

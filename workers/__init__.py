@@ -1,0 +1,1 @@
+"""Celery workers: three thin files; the work itself is in cxr_node.services."""
