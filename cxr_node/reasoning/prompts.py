@@ -1,0 +1,210 @@
+"""The only place where words reach the model: questions, options and subjects.
+
+Prompts are built from closed codes alone; no text of a data set can enter one. Two
+wordings exist: "brief" for the embedded model, whose tokenizer knows few words, and
+"plain" for language models of ordinary size. A prompt's bytes are part of the model:
+changing a word here means training or validating again, so ``PROMPTS_VERSION`` is in
+every manifest.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from cxr_node.domain.findings import FindingKind
+from cxr_node.domain.stages import GRAPH, AnswerKind, Question, StageKey
+
+PROMPTS_VERSION = "1"
+NOT_ASSESSED = "not assessed"
+"""What later questions see where an answer was refused."""
+
+STRUCTURES = ("heart", "thorax")
+"""Subjects of the anatomy loop."""
+
+_PAIR = "+"
+
+
+class Wording(StrEnum):
+    """A set of question and option words."""
+
+    BRIEF = "brief"
+    PLAIN = "plain"
+
+
+_K, _S = FindingKind, StageKey
+_FINDINGS: dict[Wording, dict[FindingKind, str]] = {
+    Wording.BRIEF: {
+        _K.ENLARGED_CARDIOMEDIASTINUM: "widened mediastinum",
+        _K.LUNG_LESION: "lesion",
+        _K.LUNG_OPACITY: "opacity",
+        _K.PLEURAL_EFFUSION: "effusion",
+        _K.PLEURAL_OTHER: "pleural other",
+        _K.CENTRAL_VENOUS_CATHETER: "venous catheter",
+    },
+    Wording.PLAIN: {
+        _K.EDEMA: "pulmonary edema",
+        _K.FRACTURE: "bone fracture",
+        _K.LUNG_LESION: "lung nodule or mass",
+        _K.PLEURAL_OTHER: "pleural thickening or other pleural abnormality",
+        _K.ENTERIC_TUBE: "nasogastric or enteric tube",
+        _K.PORT: "implanted port",
+        _K.PACEMAKER: "pacemaker or defibrillator",
+    },
+}
+
+_OPTIONS: dict[Wording, dict[str, str]] = {
+    Wording.BRIEF: {
+        "too_high": "high",
+        "too_low": "low",
+        "chest_wall": "wall",
+        "not_comparable": "incomparable",
+        "follow_up_radiograph": "radiograph",
+        "urgent_clinical_review": "urgent",
+    },
+    Wording.PLAIN: {
+        "follow_up_radiograph": "follow-up radiograph",
+        "ct": "CT",
+        "chest_wall": "chest wall",
+    },
+}
+
+# {x} is the subject; {a} and {b} the two of a pair.
+_QUESTIONS: dict[Wording, dict[tuple[StageKey, str], str]] = {
+    Wording.BRIEF: {
+        (_S.QUALITY_VIEW, "projection"): "projection?",
+        (_S.QUALITY_VIEW, "positioning"): "positioning?",
+        (_S.QUALITY_VIEW, "inspiration"): "inspiration?",
+        (_S.QUALITY_VIEW, "exposure"): "exposure?",
+        (_S.QUALITY_VIEW, "rotation"): "rotation?",
+        (_S.QUALITY_VIEW, "coverage"): "coverage?",
+        (_S.QUALITY_VIEW, "limits"): "limits?",
+        (_S.FINDINGS, "overall"): "overall?",
+        (_S.FINDINGS, "presence"): "{x}?",
+        (_S.FINDINGS, "other"): "other findings?",
+        (_S.ATTRIBUTES_GROUNDING, "side"): "side of {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "zone"): "zone of {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "severity"): "severity of {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "position"): "position of {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "box"): "box of {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "description"): "describe {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "anatomy_box"): "box of {x}?",
+        (_S.RELATIONSHIPS, "relation"): "relation of {a} to {b}?",
+        (_S.RELATIONSHIPS, "summary"): "relations?",
+        (_S.COMPARISON, "change"): "change of {x}?",
+        (_S.COMPARISON, "summary"): "changes?",
+        (_S.FUTURE_TREND, "course"): "course?",
+        (_S.FUTURE_TREND, "summary"): "outlook?",
+        (_S.ADVICE, "category"): "category?",
+        (_S.ADVICE, "next_step"): "next step?",
+        (_S.REPORT, "findings"): "report findings?",
+        (_S.REPORT, "impression"): "report impression?",
+    },
+    Wording.PLAIN: {
+        (_S.QUALITY_VIEW, "projection"): "Which projection is this chest radiograph?",
+        (_S.QUALITY_VIEW, "positioning"): "How good is the patient positioning?",
+        (_S.QUALITY_VIEW, "inspiration"): "How good is the inspiration?",
+        (_S.QUALITY_VIEW, "exposure"): "How good is the exposure?",
+        (_S.QUALITY_VIEW, "rotation"): "How adequate is the image with regard to rotation?",
+        (_S.QUALITY_VIEW, "coverage"): "Is the whole chest covered?",
+        (_S.QUALITY_VIEW, "limits"): "What limits the reading of this image? One sentence.",
+        (_S.FINDINGS, "overall"): "Is this chest radiograph normal or abnormal?",
+        (_S.FINDINGS, "presence"): "Is {x} present, absent or uncertain?",
+        (_S.FINDINGS, "other"): (
+            "Which other abnormalities are seen? Answer with a list of terms, or none."
+        ),
+        (_S.ATTRIBUTES_GROUNDING, "side"): "On which side is the {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "zone"): "In which zone is the {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "severity"): "How severe is the {x}?",
+        (_S.ATTRIBUTES_GROUNDING, "position"): "How is the {x} positioned?",
+        (_S.ATTRIBUTES_GROUNDING, "box"): (
+            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) in percent of width and height."
+        ),
+        (_S.ATTRIBUTES_GROUNDING, "description"): "Describe the {x} in one sentence.",
+        (_S.ATTRIBUTES_GROUNDING, "anatomy_box"): (
+            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) in percent of width and height."
+        ),
+        (_S.RELATIONSHIPS, "relation"): (
+            "How does the {a} relate to the {b}: none, explains, accompanies or obscures?"
+        ),
+        (_S.RELATIONSHIPS, "summary"): "How do the findings relate? One sentence.",
+        (_S.COMPARISON, "change"): "Compared with the earlier study, how has the {x} changed?",
+        (_S.COMPARISON, "summary"): "What has changed since the earlier study? One sentence.",
+        (_S.FUTURE_TREND, "course"): (
+            "Is the condition expected to improve, stay or worsen, or is it unclear?"
+        ),
+        (_S.FUTURE_TREND, "summary"): "What course is expected? One sentence.",
+        (_S.ADVICE, "category"): (
+            "Which actionable category applies: none, 1 (minutes), 2 (hours) or 3 (days)?"
+        ),
+        (_S.ADVICE, "next_step"): "Which next step do you advise?",
+        (_S.REPORT, "findings"): "Write the findings section of the report.",
+        (_S.REPORT, "impression"): "Write the impression of the report.",
+    },
+}
+
+
+def pair(first: str, second: str) -> str:
+    """The subject of a question about two findings."""
+    return f"{first}{_PAIR}{second}"
+
+
+def subject_words(wording: Wording, subject: str) -> str:
+    """A finding key or structure in words. Raises ``ValueError`` for any other text."""
+    if subject in STRUCTURES:
+        return subject
+    kind = FindingKind(subject)
+    return _FINDINGS[wording].get(kind, kind.value.replace("_", " "))
+
+
+def question_words(wording: Wording, stage: StageKey, question: Question, subject: str = "") -> str:
+    """The exact prompt for one question about one subject (or pair of subjects)."""
+    template = _QUESTIONS[wording][stage, question.key]
+    if not subject:
+        return template
+    words = [subject_words(wording, part) for part in subject.split(_PAIR)]
+    return template.format(x=words[0], a=words[0], b=words[-1])
+
+
+def option_words(wording: Wording, option: str) -> str:
+    """An option key as the model sees it."""
+    return _OPTIONS[wording].get(option, option.replace("_", " "))
+
+
+def option_key(wording: Wording, question: Question, words: str) -> str | None:
+    """The option of ``question`` that reads ``words``; None when there is none."""
+    said = words.strip().casefold()
+    for option in question.options:
+        if option_words(wording, option).casefold() == said:
+            return option
+    return None
+
+
+def box_words(x0: float, y0: float, x1: float, y1: float) -> str:
+    """A box as the embedded model is taught to write it: whole percent, one token a number."""
+    corners = [round(value) for value in (x0, y0, x1, y1)]
+    return "( {}, {}), ( {}, {})".format(*corners)
+
+
+def every_prompt(wording: Wording) -> tuple[str, ...]:
+    """Every prompt that can be asked about one subject or none, and one of each pair kind."""
+    subjects = [*FindingKind, *STRUCTURES]
+    found: dict[str, None] = {}
+    for stage in GRAPH:
+        for question in stage.questions:
+            for subject in subjects:
+                asked = pair(subject, subject) if question.key == "relation" else subject
+                found[question_words(wording, stage.key, question, asked)] = None
+    return tuple(found)
+
+
+def every_option(wording: Wording) -> tuple[str, ...]:
+    """The words of every option of every closed question."""
+    return tuple(
+        dict.fromkeys(
+            option_words(wording, option)
+            for stage in GRAPH
+            for question in stage.questions
+            if question.kind is AnswerKind.CLOSED
+            for option in question.options
+        )
+    )
