@@ -1,0 +1,222 @@
+"""A model folder's manifest: what the model is, what it needs, and the digest of every file.
+
+Nothing here imports torch, so a process that only receives images can know which model
+the node runs. A folder that does not match its manifest, byte for byte, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cxr_node.domain.errors import ModelRefused
+from cxr_node.domain.findings import FindingKind, ModelIdentity
+from cxr_node.domain.identifiers import result_uid
+from cxr_node.domain.ports import ImagePolicy, SizePolicy, VisionModel
+from cxr_node.reasoning.chat import BRIEF_CHAT, QWEN_CHAT, Chat
+from cxr_node.reasoning.prompts import PROMPTS_VERSION, Wording
+
+MANIFEST = "manifest.json"
+PHANTOMS = "phantoms"
+"""Intended use of a model that must not be relied on for a patient."""
+
+_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".jinja", ".md"})
+_BLOCK = 1 << 20
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Calibration(_Frozen):
+    """Turns option log-probabilities into probabilities: softmax((score + bias) / temperature)."""
+
+    temperature: float = Field(1.0, gt=0)
+    bias: dict[str, float] = {}
+    """Option key to an additive correction, natural logarithm."""
+
+
+class Limits(_Frozen):
+    """How long answers and readings may become."""
+
+    new_tokens: dict[str, int] = {}
+    """Question key to the longest generated answer, in tokens."""
+    default_new_tokens: int = Field(64, ge=1)
+    text_characters: int = Field(600, ge=1)
+    described_findings: int = Field(6, ge=0)
+    """At most so many findings are described in stage 3 (most probable first)."""
+    pairs: int = Field(3, ge=0)
+
+
+class Profile(_Frozen):
+    """All that the staged reader needs to know of a model."""
+
+    wording: Wording = Wording.PLAIN
+    thresholds: dict[FindingKind, float] = {}
+    default_threshold: float = Field(0.5, ge=0, le=1)
+    calibration: dict[str, Calibration] = {}
+    """``presence:<finding>`` or a question key; absent means as the model says."""
+    limits: Limits = Limits()
+    pictures: int = Field(1, ge=1)
+    """How many pictures of a study the model can look at together."""
+
+    def threshold(self, kind: FindingKind) -> float:
+        """Operating point: present at or above it."""
+        return self.thresholds.get(kind, self.default_threshold)
+
+
+class PictureSize(_Frozen):
+    """The image policy as the manifest writes it."""
+
+    size: SizePolicy
+    side: int = Field(0, ge=0)
+    max_pixels: int = Field(0, ge=0)
+    multiple: int = Field(28, ge=1)
+
+
+class Manifest(_Frozen):
+    """``manifest.json`` of a model folder."""
+
+    format_version: Literal[1] = 1
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    family: Literal["qwen2_5_vl"] = "qwen2_5_vl"
+    manufacturer: str
+    licence: str
+    intended_use: str
+    statement: str
+    trained: bool
+    prompts_version: str = PROMPTS_VERSION
+    chat: Literal["brief", "qwen"] = "qwen"
+    picture: PictureSize
+    profile: Profile
+    stop_tokens: tuple[str, ...]
+    accelerator_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    files: dict[str, str]
+    """Every other file of the folder, by name, with its SHA-256 (hex)."""
+
+    @property
+    def scaffolding(self) -> Chat:
+        return BRIEF_CHAT if self.chat == "brief" else QWEN_CHAT
+
+    @property
+    def image_policy(self) -> ImagePolicy:
+        p = self.picture
+        return ImagePolicy(p.size, p.side, p.max_pixels, p.multiple)
+
+
+@runtime_checkable
+class ProfiledModel(VisionModel, Protocol):
+    """A vision model that brings its own profile."""
+
+    @property
+    def profile(self) -> Profile: ...
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check ``manifest.json``. Raises :class:`ModelRefused` saying what is wrong."""
+    path = folder / MANIFEST
+    try:
+        found = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ModelRefused(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"])) or "file"
+        raise ModelRefused(f"{path}: {key}: {first['msg']}") from error
+    if found.prompts_version != PROMPTS_VERSION:
+        raise ModelRefused(
+            f"{path}: made for prompts {found.prompts_version}, this node asks {PROMPTS_VERSION}"
+        )
+    return found
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Compare the folder with its manifest. Raises :class:`ModelRefused` naming the first fault.
+
+    Only weights without code (safetensors) and plain data are allowed: a pickled weight
+    file or a configuration that names remote code can run programs when it is loaded.
+    """
+    present = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
+    present.pop(MANIFEST, None)
+    if unlisted := sorted(present.keys() - manifest.files.keys()):
+        raise ModelRefused(f"{folder}: {unlisted[0]} is not listed in {MANIFEST}")
+    if missing := sorted(manifest.files.keys() - present.keys()):
+        raise ModelRefused(f"{folder}: {missing[0]} is listed in {MANIFEST} but missing")
+    for name, path in sorted(present.items()):
+        _check_file(path, name, manifest.files[name])
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ModelRefused(f"{path}: a model folder may not hold links")
+        if path.is_file():
+            found.append(path)
+    return found
+
+
+def _check_file(path: Path, name: str, expected: str) -> None:
+    if path.suffix not in _SUFFIXES:
+        raise ModelRefused(f"{path}: only safetensors, JSON and text files are loaded")
+    if (actual := sha256_of(path)) != expected:
+        raise ModelRefused(f"{path}: SHA-256 is {actual}, the manifest says {expected}")
+    if path.suffix == ".json":
+        _refuse_remote_code(path, name)
+
+
+def _refuse_remote_code(path: Path, name: str) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ModelRefused(f"{path}: {name} is not JSON") from error
+    if _names_remote_code(content):
+        raise ModelRefused(f"{path}: names remote code (auto_map)")
+
+
+def _names_remote_code(content: object) -> bool:
+    if isinstance(content, dict):
+        return "auto_map" in content or any(map(_names_remote_code, content.values()))
+    return isinstance(content, list) and any(map(_names_remote_code, content))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write ``manifest.json`` with the digest of every other file that is in ``folder`` now."""
+    files = {
+        p.relative_to(folder).as_posix(): sha256_of(p)
+        for p in sorted(_files(folder))
+        if p.name != MANIFEST
+    }
+    sealed = manifest.model_copy(update={"files": files})
+    (folder / MANIFEST).write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return sealed
+
+
+def identity(manifest: Manifest) -> ModelIdentity:
+    """Who speaks. The digest covers the manifest, which covers every file."""
+    canonical = json.dumps(manifest.model_dump(mode="json"), sort_keys=True).encode("utf-8")
+    digest = hashlib.sha256(canonical).hexdigest()
+    return ModelIdentity(
+        name=manifest.name,
+        version=manifest.version,
+        digest=digest,
+        family=manifest.family,
+        device_uid=result_uid("model", digest),
+        manufacturer=manifest.manufacturer,
+        intended_use=manifest.intended_use,
+        statement=manifest.statement,
+    )
