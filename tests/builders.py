@@ -203,8 +203,8 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 _VIEW_CODES = {
-    "PA": ("399348003", "postero-anterior"),
-    "AP": ("399067008", "antero-posterior"),
+    "PA": ("272479007", "postero-anterior"),
+    "AP": ("399348003", "antero-posterior"),
     "LL": ("399173006", "left lateral"),
     "RL": ("399198007", "right lateral"),
 }
