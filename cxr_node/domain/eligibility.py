@@ -89,7 +89,7 @@ def assess(facts: InstanceFacts, policy: EligibilityPolicy) -> Eligible | NotEli
     """Decide from header facts alone; pixels are judged later, by the imaging layer."""
     reason = (
         _wrong_object(facts, policy)
-        or _wrong_pixels(facts.pixels)
+        or pixel_reason(facts.pixels)
         or _wrong_patient_age(facts.age_years, policy)
     )
     return NotEligible(reason) if reason else Eligible(facts.view)
@@ -108,7 +108,8 @@ def _wrong_object(facts: InstanceFacts, policy: EligibilityPolicy) -> Reason | N
     return None if any(name in part for name in policy.body_parts) else Reason.BODY_PART
 
 
-def _wrong_pixels(pixels: PixelFacts) -> Reason | None:
+def pixel_reason(pixels: PixelFacts) -> Reason | None:
+    """Why an image with this pixel description cannot be read; None when it may be."""
     if pixels.frames != 1:
         return Reason.FRAMES
     sides = (pixels.rows, pixels.columns)
