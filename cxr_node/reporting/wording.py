@@ -1,0 +1,133 @@
+"""The shape of ``wording.<language>.yaml``: every word a person reads in a result."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from cxr_node.domain.findings import DevicePosition, FindingKind, Laterality, Severity, Zone
+from cxr_node.domain.stages import NEXT_STEPS, QUALITY_DIMENSIONS
+from cxr_node.reporting.template_files import QUALITIES, Entry, complete, values
+
+SHORT_NAME = 19
+"""Longest short name: a viewer runs a longer label out of the picture."""
+
+
+class Language(Entry):
+    value: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="RFC 5646 tag")
+    meaning: str
+
+
+class Sentences(Entry):
+    """Sentences with names in braces; ``_names`` are those that the node fills in."""
+
+    @classmethod
+    def allowed(cls) -> dict[str, set[str]]:
+        """Field to the names its default text may hold."""
+        return {
+            name: set(str(info.description or "").split())
+            for name, info in cls.model_fields.items()
+        }
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Self:
+        for field, names in self.allowed().items():
+            for _, name, spec, _ in Formatter().parse(getattr(self, field)):
+                if name is not None and (name not in names or spec):
+                    raise ValueError(f"{field}: {{{name}}} is not a name that is filled in")
+        return self
+
+
+def _names(names: str = "") -> str:
+    found: str = Field(description=names)
+    return found
+
+
+class Markers(Sentences):
+    flagged: str = _names("priority")
+    read: str = _names()
+    comment: str = _names("finding")
+    tracking: str = _names("number finding")
+    ratio: str = _names()
+
+
+class ConclusionWords(Sentences):
+    banner: str = _names()
+    outside: str = _names("reason")
+    statement: str = _names("statement")
+    image: str = _names("projection")
+    image_unknown: str = _names()
+    present: str = _names("findings")
+    nothing: str = _names()
+    nothing_assessed: str = _names()
+    uncertain: str = _names("findings")
+    devices: str = _names("findings")
+    not_assessed: str = _names("findings")
+    ratio: str = _names("ratio")
+    ratio_ap: str = _names("ratio")
+    priority: str = _names("priority words")
+    impression: str = _names("text")
+    model: str = _names("name version")
+
+
+class StageWords(Sentences):
+    skipped: str = _names("reason")
+    empty: str = _names()
+    refused: str = _names("count")
+    projection: str = _names("projection")
+    quality: str = _names("items")
+    overall: str = _names("probability")
+    present: str = _names("findings")
+    uncertain: str = _names("findings")
+    absent: str = _names("findings")
+    not_assessed: str = _names("findings")
+    finding: str = _names("label attributes")
+    no_attributes: str = _names()
+    box: str = _names("x0 y0 x1 y1")
+    ratio: str = _names("ratio")
+    generated: str = _names("text")
+    advice: str = _names("category next_step")
+    no_category: str = _names()
+    findings_text: str = _names("text")
+    impression: str = _names("text")
+    dropped: str = _names("terms")
+    warnings: str = _names("text")
+
+
+class Wording(Entry):
+    """``wording.<language>.yaml``."""
+
+    version: str
+    language: Language
+    findings: dict[FindingKind, str]
+    short_findings: dict[FindingKind, str]
+    laterality: dict[Laterality, str]
+    side_letters: dict[Laterality, str]
+    zones: dict[Zone, str]
+    severity: dict[Severity, str]
+    position: dict[DevicePosition, str]
+    quality: dict[str, str]
+    quality_dimensions: dict[str, str]
+    next_steps: dict[str, str]
+    markers: Markers
+    conclusion: ConclusionWords
+    stages: StageWords
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        complete("findings", set(self.findings), values(FindingKind))
+        complete("short_findings", set(self.short_findings), values(FindingKind))
+        for kind, name in self.short_findings.items():
+            if len(name) > SHORT_NAME:
+                raise ValueError(f"short_findings: {kind} is longer than {SHORT_NAME} characters")
+        complete("laterality", set(self.laterality), values(Laterality))
+        complete("side_letters", set(self.side_letters), values(Laterality))
+        complete("zones", set(self.zones), values(Zone))
+        complete("severity", set(self.severity), values(Severity))
+        complete("position", set(self.position), values(DevicePosition))
+        complete("quality", set(self.quality), set(QUALITIES))
+        complete("quality_dimensions", set(self.quality_dimensions), set(QUALITY_DIMENSIONS))
+        complete("next_steps", set(self.next_steps), set(NEXT_STEPS))
+        return self
