@@ -1,0 +1,136 @@
+"""``cxr-node up``: the whole node on one machine.
+
+Listener, page, dispatcher, publisher and deliverer are threads of this process; reading
+workers are child processes. With a Celery doorbell the last three belong to its workers.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from cxr_node.config import Configuration
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.ports import Doorbell
+from cxr_node.entry.bells import LocalBell
+from cxr_node.entry.health import Health
+from cxr_node.entry.loops import Loop
+from cxr_node.entry.stations import Stations
+from cxr_node.entry.wiring import Node, open_bell
+from cxr_node.entry.worker_process import WorkerProcess
+from cxr_node.services.assembly import close_due
+from cxr_node.services.dispatch import sweep
+from cxr_node.web.app import create_app
+from cxr_node.web.server import WebServer
+from cxr_node.web.source import Address, Component
+from cxr_node.web.store_pages import StorePages
+
+_DISPATCH_SECONDS = 0.25
+
+
+class EmbeddedNode:
+    """All parts, started and stopped in order. ``config_path`` is what workers read; without one
+    they use the built-in defaults, as this process does."""
+
+    def __init__(self, config: Configuration, config_path: Path | None) -> None:
+        self._config = config
+        self._local = LocalBell()
+        self._scaled = config.doorbell.kind == "celery"
+        bell: Doorbell = open_bell(config) if self._scaled else self._local
+        self.node = Node(config, bell)
+        count = 0 if self._scaled else config.jobs.workers
+        self._workers = [WorkerProcess(config_path, number) for number in range(count)]
+        self._loops = self._build_loops()
+        self._health = Health(self.node, self._loops, self._workers)
+        self._web: WebServer | None = None
+        self.dicom_port = 0
+        self.web_port = 0
+
+    def _build_loops(self) -> list[Loop]:
+        dispatch_pause = threading.Event()
+        loops = [Loop("dispatcher", self._dispatch, lambda: dispatch_pause.wait(_DISPATCH_SECONDS))]
+        if not self._scaled:
+            stations = Stations(self.node)
+            poll = self._config.jobs.poll_seconds
+            loops += [
+                Loop("publisher", stations.publish, lambda: self._local.wait("publish", poll)),
+                Loop("deliverer", stations.deliver, lambda: self._local.wait("deliver", poll)),
+            ]
+        return loops
+
+    def start(self) -> None:
+        """Start everything; workers load their model while the listener already answers."""
+        node = self.node
+        node.db.migrate()
+        node.spool.sweep_partials()
+        emit(Event.NODE_STARTED, model=node.identity.digest[:12], templates=node.templates.version)
+        for worker in self._workers:
+            self._local.on_ring("read", worker.ring)
+            worker.start()
+        self.dicom_port = node.listener.start()
+        self._web = WebServer(
+            create_app(self._pages()), self._config.web.host, self._config.web.port
+        )
+        self.web_port = self._web.start()
+        for loop in self._loops:
+            loop.start()
+
+    def _pages(self) -> StorePages:
+        address = Address(self._config.node.ae_title, self._config.listener.host, self.dicom_port)
+        return StorePages(
+            self.node.db,
+            render=self._picture,
+            health=self.health,
+            address=address,
+        )
+
+    def _picture(self, path: Path, instance: Uid) -> bytes:
+        return self.node.images.render_png(path, instance, max_side=1024)
+
+    def health(self) -> Mapping[str, Component]:
+        """Every part, in the order in which a study meets them."""
+        return self._health.components(self.dicom_port)
+
+    def _dispatch(self) -> None:
+        node = self.node
+        close_due(
+            node.db,
+            node.clock,
+            self._config.assembly,
+            node.identity.digest,
+            node.templates.version,
+            node.bell,
+        )
+        sweep(node.db, node.clock, self._config.jobs, node.bell)
+
+    def stop(self) -> None:
+        """Stop intake first, then what works on it; nothing accepted is lost."""
+        self.node.listener.stop()
+        if self._web is not None:
+            self._web.stop()
+        for loop in self._loops:
+            loop.stop()
+        for worker in self._workers:
+            worker.stop()
+        self.node.close()
+        emit(Event.NODE_STOPPED)
+
+
+def run_until_signalled(node: EmbeddedNode) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    node.start()
+    try:
+        ended.wait()
+    finally:
+        node.stop()

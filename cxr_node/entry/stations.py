@@ -1,0 +1,53 @@
+"""The three kinds of work a worker does, each drained until nothing is due.
+
+The embedded node runs them in threads and child processes, Celery in its tasks: the same
+functions, rung by different bells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from cxr_node.config import Configuration
+from cxr_node.entry.wiring import Node, open_bell
+from cxr_node.store.jobs import JobKind
+
+
+class Stations:
+    """Read, publish and deliver over one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @classmethod
+    def open(cls, config: Configuration) -> Self:
+        """A node of its own for a worker process."""
+        return cls(Node(config, open_bell(config)))
+
+    def read_batch(self) -> int:
+        """One batch of triage and read jobs; loads the model on first use."""
+        return self._node.inference.work()
+
+    def read(self) -> int:
+        """Triage and read jobs, until none is waiting."""
+        return _drain(self.read_batch)
+
+    def publish(self) -> int:
+        """Finished readings become objects and deliveries."""
+        node = self._node
+        return _drain(lambda: node.claims.work((JobKind.PUBLISH,), node.publish.run))
+
+    def deliver(self) -> int:
+        """Objects go to their destinations."""
+        return _drain(self._node.delivery.work)
+
+    def close(self) -> None:
+        self._node.close()
+
+
+def _drain(work: Callable[[], int]) -> int:
+    total = 0
+    while done := work():
+        total += done
+    return total

@@ -1,0 +1,170 @@
+"""Builds every part of the node from the configuration, each when it is first needed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cached_property
+from pathlib import Path
+
+from cxr_node.config import Configuration, PeerSection
+from cxr_node.dicom.listener import Handlers, Listener
+from cxr_node.dicom.peers import Peers
+from cxr_node.dicom.store_scu import DimseSender
+from cxr_node.domain.eligibility import EligibilityPolicy
+from cxr_node.domain.findings import ModelIdentity
+from cxr_node.domain.ports import Clock, Doorbell, SystemClock, VisionModel
+from cxr_node.domain.worklist import WorklistEntry
+from cxr_node.imaging.reader import PixelReader
+from cxr_node.reasoning.open_model import open_model, read_identity
+from cxr_node.reporting.templates import Templates, load_templates
+from cxr_node.services.claims import Claims
+from cxr_node.services.delivery import Delivery
+from cxr_node.services.inference import Inference
+from cxr_node.services.intake import Intake
+from cxr_node.services.publish import Publish
+from cxr_node.spool.files import FileSpool
+from cxr_node.store.database import Database
+from cxr_node.store.worklist import worklist
+
+
+class Node:
+    """One process's view of the node. Parts that a role does not need are never built."""
+
+    def __init__(self, config: Configuration, bell: Doorbell) -> None:
+        self.config = config
+        self.bell = bell
+        self.clock: Clock = SystemClock()
+
+    @cached_property
+    def db(self) -> Database:
+        self.config.node.data_dir.mkdir(parents=True, exist_ok=True)
+        return Database(self.config.database_url)
+
+    @cached_property
+    def spool(self) -> FileSpool:
+        return FileSpool(self.config.spool_dir, self.config.spool.reserve_bytes)
+
+    @cached_property
+    def images(self) -> PixelReader:
+        return PixelReader(self.config.imaging)
+
+    @cached_property
+    def templates(self) -> Templates:
+        named = self.config.templates.path
+        return load_templates(Path(named) if named else None)
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        return read_identity(self.config.model.path)
+
+    @cached_property
+    def model(self) -> VisionModel:
+        chosen = self.config.model
+        return open_model(chosen.path, threads=chosen.threads, device=chosen.device)
+
+    @cached_property
+    def eligibility(self) -> EligibilityPolicy:
+        chosen = self.config.eligibility
+        return EligibilityPolicy(
+            minimum_age_years=chosen.minimum_age_years,
+            accept_unknown_age=chosen.accept_unknown_age,
+            accept_unknown_body_part=chosen.accept_unknown_body_part,
+        )
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(
+            db=self.db,
+            spool=self.spool,
+            clock=self.clock,
+            policy=self.eligibility,
+            images=self.images,
+            own_device_uids=lambda: (self.identity.device_uid.text,),
+            ring=self.bell,
+        )
+
+    @cached_property
+    def claims(self) -> Claims:
+        owner = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        return Claims(self.db, self.clock, self.config.jobs, owner)
+
+    @cached_property
+    def inference(self) -> Inference:
+        return Inference(
+            db=self.db,
+            clock=self.clock,
+            claims=self.claims,
+            model=self.model,
+            images=self.images,
+            templates=self.templates,
+            bell=self.bell,
+        )
+
+    @cached_property
+    def publish(self) -> Publish:
+        return Publish(
+            db=self.db,
+            spool=self.spool,
+            clock=self.clock,
+            templates=self.templates,
+            sr_class=self.config.delivery.sr_class,
+            station_name=self.config.node.station_name,
+            site_key=self.config.node.uid_key,
+            destinations=[peer.name for peer in self.config.destinations],
+            ring=self.bell,
+        )
+
+    @cached_property
+    def sender(self) -> DimseSender:
+        return DimseSender(
+            own_ae=self.config.node.ae_title,
+            destinations=self.config.destinations,
+            timeout_seconds=self.config.delivery.timeout_seconds,
+            max_pdu=self.config.listener.max_pdu_bytes,
+        )
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        return Delivery(
+            db=self.db, clock=self.clock, sender=self.sender, limits=self.config.delivery
+        )
+
+    @cached_property
+    def listener(self) -> Listener:
+        handlers = Handlers(
+            on_instance=self.intake.receive,
+            on_progress=self.intake.progress,
+            check_room=self.spool.check_room,
+            partial_folder=self.spool.partial_folder(),
+            worklist=self.worklist,
+        )
+        own_ae = self.config.node.ae_title
+        # The doctor speaks to the node under the node's own title, from this machine only.
+        itself = PeerSection(name="itself", ae_title=own_ae, host="127.0.0.1")
+        peers = Peers((*self.config.peer, itself))
+        return Listener(self.config.listener, own_ae, peers, handlers)
+
+    def worklist(self) -> list[WorklistEntry]:
+        """The reading worklist as it stands now."""
+        with self.db.begin() as session:
+            return worklist(session)
+
+    def close(self) -> None:
+        """Release what was built; parts never used are left alone."""
+        built = self.__dict__
+        if "images" in built:
+            self.images.close()
+        if "db" in built:
+            self.db.dispose()
+
+
+def open_bell(config: Configuration) -> Doorbell:
+    """The bell that the configuration names, for processes that only ring."""
+    if config.doorbell.kind == "celery":
+        from cxr_node.entry.celery_bell import CeleryBell  # an optional dependency
+
+        return CeleryBell(config.doorbell.broker_url)
+    from cxr_node.entry.bells import LocalBell
+
+    return LocalBell()

@@ -1,0 +1,71 @@
+"""A reading worker of the embedded node: a child process that reads jobs when it is rung.
+
+It speaks a one-line protocol with its parent: a line on standard input is the bell, the end
+of standard input is the end; ``ready`` on standard output says that the model is loaded.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import sys
+from types import FrameType
+
+from cxr_node.config import Configuration
+from cxr_node.domain.errors import StoreUnavailable
+from cxr_node.domain.events import Event, emit
+from cxr_node.entry.stations import Stations
+from cxr_node.entry.wiring import Node, open_bell
+
+READY = "ready"
+
+
+class _Parent:
+    """The pipe from the parent process; without a parent it is only a pause."""
+
+    def __init__(self, attached: bool) -> None:
+        self._attached = attached
+        self.ended = False
+        signal.signal(signal.SIGTERM, self._end)
+        if attached:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+        else:
+            signal.signal(signal.SIGINT, self._end)
+
+    def wait(self, seconds: float) -> None:
+        streams = [sys.stdin] if self._attached else []
+        readable, _, _ = select.select(streams, [], [], seconds)
+        if readable and not sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+            self.ended = True
+
+    def say_ready(self) -> None:
+        if self._attached:
+            sys.stdout.write(f"{READY}\n")
+            sys.stdout.flush()
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.ended = True
+
+
+def run_worker(config: Configuration, *, attached: bool) -> None:
+    """Read until told to end. ``attached`` means that a parent holds our standard input."""
+    parent = _Parent(attached)
+    node = Node(config, open_bell(config))
+    stations = Stations(node)
+    try:
+        emit(Event.MODEL_LOADED, model=node.model.identity.digest[:12])
+        emit(Event.WORKER_STARTED, kind="read")
+        parent.say_ready()
+        while not parent.ended:
+            if not _read(stations):
+                parent.wait(config.jobs.poll_seconds)
+    finally:
+        stations.close()
+        emit(Event.WORKER_STOPPED, kind="read")
+
+
+def _read(stations: Stations) -> int:
+    try:
+        return stations.read_batch()
+    except StoreUnavailable:
+        return 0

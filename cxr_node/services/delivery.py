@@ -1,0 +1,118 @@
+"""The outbox: every result object to every destination, until the destination said 0x0000.
+
+A temporary refusal is tried again with growing pauses; a permanent one is parked and
+shown, never called sent (transaction T6).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from cxr_node.config import DeliverySection
+from cxr_node.domain.errors import LeaseLost, Undeliverable
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.ports import Clock, ObjectSender
+from cxr_node.domain.study import StudyState
+from cxr_node.store import outbox, studies
+from cxr_node.store.database import Database
+from cxr_node.store.outbox import DueDelivery
+from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow
+
+
+class Delivery:
+    """Sends what is due."""
+
+    def __init__(
+        self, *, db: Database, clock: Clock, sender: ObjectSender, limits: DeliverySection
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._sender = sender
+        self._limits = limits
+
+    def work(self) -> int:
+        """Claim and settle the deliveries that are due; return how many there were."""
+        with self._db.begin() as session:
+            due = outbox.claim_due(
+                session,
+                now=self._clock.now(),
+                lease_seconds=self._limits.timeout_seconds * 2,
+            )
+        for delivery in due:
+            try:
+                self._deliver(delivery)
+            except LeaseLost:
+                emit(Event.LEASE_LOST, kind="deliver", job=delivery.delivery_pk)
+        return len(due)
+
+    def _deliver(self, due: DueDelivery) -> None:
+        try:
+            status = self._sender.send(due.destination, Path(due.path))
+        except Undeliverable as error:
+            self._refused(due, error)
+        else:
+            self._sent(due, status)
+
+    def _sent(self, due: DueDelivery, status: int) -> None:
+        now = self._clock.now()
+        with self._db.begin() as session:
+            outbox.settle_sent(session, due, status, now)
+            self._close_revision(session, due, now)
+        emit(Event.DELIVERY_SENT, peer=due.destination, status=status, attempt=due.attempts)
+
+    def _refused(self, due: DueDelivery, error: Undeliverable) -> None:
+        now = self._clock.now()
+        expired = now - due.created_at > timedelta(hours=self._limits.max_hours)
+        if error.permanent or expired:
+            self._park(due, error, now)
+            return
+        with self._db.begin() as session:
+            outbox.settle_retry(
+                session,
+                due,
+                error=str(error),
+                status=error.status,
+                next_at=now + timedelta(seconds=self._pause(due.attempts)),
+            )
+        emit(Event.DELIVERY_RETRY, peer=due.destination, status=error.status, attempt=due.attempts)
+
+    def _park(self, due: DueDelivery, error: Undeliverable, now: datetime) -> None:
+        with self._db.begin() as session:
+            outbox.settle_parked(session, due, error=str(error), status=error.status)
+            self._close_revision(session, due, now)
+        emit(Event.DELIVERY_PARKED, peer=due.destination, status=error.status)
+
+    def _pause(self, attempts: int) -> float:
+        """Seconds until the next attempt: doubled each time, up to the configured longest."""
+        doubled = self._limits.first_retry_seconds * 2.0 ** min(max(attempts - 1, 0), 20)
+        return min(doubled, self._limits.longest_retry_seconds)
+
+    def _close_revision(self, session: Session, due: DueDelivery, now: datetime) -> None:
+        """Move the study on when the last of its deliveries is settled."""
+        revision_pk = session.get_one(ResultObjectRow, due.object_pk).revision_pk
+        revision = session.get_one(RevisionRow, revision_pk)
+        if outbox.unsettled(session, revision_pk) or revision.state != StudyState.REPORTED:
+            return
+        refused = _parked_destinations(session, revision_pk)
+        if refused:
+            studies.move(session, revision_pk, StudyState.PARKED, now, reason=_advice(refused))
+            return
+        studies.move(session, revision_pk, StudyState.DELIVERED, now)
+        studies.mark(session, revision_pk, Milestone.DELIVERED, now)
+
+
+def _parked_destinations(session: Session, revision_pk: int) -> list[DeliveryRow]:
+    return [
+        row
+        for found in outbox.objects_of(session, revision_pk)
+        for row in session.query(DeliveryRow).filter_by(object_pk=found.id, state="parked")
+    ]
+
+
+def _advice(refused: list[DeliveryRow]) -> str:
+    named = "; ".join(f"{row.destination}: {row.last_error}" for row in refused)
+    return f"read, but not delivered ({named}); mend the destination, then run cxr-node replay"

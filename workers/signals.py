@@ -1,0 +1,46 @@
+"""What a worker opens at its start and closes at its end: one node, one model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.signals import (
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
+
+from cxr_node.audit import log
+from cxr_node.domain.events import Event, emit
+from cxr_node.entry.stations import Stations
+from workers.app import configuration
+
+_open: Stations | None = None
+
+
+def stations() -> Stations:
+    """The open node of this process, opened on first use."""
+    global _open
+    if _open is None:
+        _open = Stations.open(configuration())
+        emit(Event.WORKER_STARTED, kind="celery")
+    return _open
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def configure(**_: Any) -> None:
+    """Write JSON lines from the start, before Celery says anything."""
+    log.configure(configuration().log.level)
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def close(**_: Any) -> None:
+    """Close database connections and the decoder child."""
+    global _open
+    if _open is not None:
+        _open.close()
+        _open = None
+        emit(Event.WORKER_STOPPED, kind="celery")
