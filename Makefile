@@ -1,0 +1,51 @@
+# Everything a checkout can do. `make help` lists the verbs.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help demo test check check-style check-types check-tests setup setup-dev peers clean
+
+help:
+	@echo 'make demo    set everything up, read a few studies and show where the reports lie'
+	@echo '             (ARGS=--exit ends afterwards; ARGS="--dicom PATH" reads your own files)'
+	@echo 'make test    set up what the tests need, Debian packages included, and run them all'
+	@echo '             (ARGS=... is handed to pytest)'
+	@echo 'make check   formatting, lint, types, import contracts, unit and contract tests'
+	@echo 'make clean   remove what the others made'
+	@echo 'PIP_ARGS=... is handed to every pip install; PYTHON=... names another interpreter'
+
+demo: setup
+	@$(BIN)/cxr-node demo $(ARGS)
+
+test: setup-dev peers
+	@$(BIN)/pytest $(ARGS)
+
+# Two at a time: the tests take about as long as the rest together.
+check: setup-dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-tests check-types check-style
+
+check-style:
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/lint-imports
+
+check-types:
+	@$(BIN)/mypy
+
+check-tests:
+	@$(BIN)/pytest tests/unit tests/contract
+
+setup:
+	@PYTHON='$(PYTHON)' .ci/setup.sh model
+
+setup-dev:
+	@PYTHON='$(PYTHON)' .ci/setup.sh model,celery,dev
+
+peers:
+	@.ci/install-peers.sh
+
+clean:
+	rm -rf .venv build dist *.egg-info demo-out .coverage* .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
