@@ -194,6 +194,8 @@ class ReadingRow(Base):
     model_digest: Mapped[str] = mapped_column(String(64))
     model_seconds: Mapped[float] = mapped_column(Float)
     document: Mapped[dict[str, Any]]
+    present: Mapped[str] = mapped_column(Text, default="")
+    """Keys of the findings held present, blank-separated, so that lists need not the document."""
     created_at: Mapped[datetime]
 
 

@@ -1,0 +1,211 @@
+"""Intake of one received instance (transaction T1): bytes durable, row durable, then success.
+
+Returning normally is what lets the listener answer 0x0000: "your bytes are safe here".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from cxr_node.dicom.headers import check_command, read_facts
+from cxr_node.domain.eligibility import EligibilityPolicy, NotEligible, assess
+from cxr_node.domain.errors import NotConformant, NotReadable
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.instance import InstanceFacts, Received
+from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.ports import Clock, Doorbell, ImageReader, Spool, SpooledFile
+from cxr_node.spool.files import sha256_of
+from cxr_node.store import jobs, studies
+from cxr_node.store.database import Database
+from cxr_node.store.jobs import JobKind
+from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
+
+_CONFLICT = "conflicting-instance"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """One instance whose bytes are durable; ``reason`` is empty for an eligible image."""
+
+    facts: InstanceFacts
+    file: SpooledFile
+    sender: str
+    reason: str
+
+    @property
+    def is_image(self) -> bool:
+        return studies.is_image(self.facts)
+
+    @property
+    def starts_triage(self) -> bool:
+        return self.is_image and not self.reason and self.facts.view.may_be_frontal
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the transaction did; ``queued`` when it added a job."""
+
+    event: Event
+    revision: int | None = None
+    queued: bool = False
+
+
+class Intake:
+    """Takes responsibility for received instances, from any number of threads."""
+
+    def __init__(
+        self,
+        db: Database,
+        spool: Spool,
+        clock: Clock,
+        policy: EligibilityPolicy,
+        images: ImageReader,
+        own_device_uids: Callable[[], Collection[str]],
+        ring: Doorbell,
+    ) -> None:
+        self._db = db
+        self._spool = spool
+        self._clock = clock
+        self._policy = policy
+        self._images = images
+        self._own_device_uids = own_device_uids
+        self._bell = ring
+
+    def receive(self, received: Received) -> None:
+        """Keep one instance and queue what it makes possible.
+
+        ``received.partial`` is gone afterwards, also after an error: bytes are then either
+        in quarantine or still the sender's. Raises :class:`NotConformant` (kept aside),
+        :class:`SpoolFull` or :class:`StoreUnavailable` (nothing promised, send again).
+        """
+        try:
+            facts = self._facts(received)
+            digest = sha256_of(received.partial)
+            file = self._spool.file(received.partial, facts.sop_instance_uid, digest)
+        finally:
+            received.partial.unlink(missing_ok=True)
+        arrival = _Arrival(facts, file, received.calling_ae, self._reason(facts, file))
+        with self._db.begin() as session:
+            outcome = self._commit(session, arrival, self._clock.now())
+        self._announce(arrival, outcome)
+
+    def progress(self, study_uid: Uid) -> None:
+        """Bytes of this study are still arriving: its quiet clock starts again."""
+        with self._db.begin() as session:
+            studies.touch(session, study_uid.text, self._clock.now())
+
+    def _facts(self, received: Received) -> InstanceFacts:
+        try:
+            facts = read_facts(received.partial, own_device_uids=self._own_device_uids())
+            check_command(facts, received)
+        except NotConformant as error:
+            self._refuse(received, error.code)
+            raise
+        return facts
+
+    def _refuse(self, received: Received, code: str) -> None:
+        digest = sha256_of(received.partial)
+        path = self._spool.quarantine(received.partial, code)
+        with self._db.begin() as session:
+            studies.add_quarantine(
+                session,
+                reason=code,
+                sha256=digest,
+                path=str(path),
+                sender=received.calling_ae,
+                now=self._clock.now(),
+            )
+        emit(Event.INSTANCE_REFUSED, peer=received.calling_ae, reason=code)
+
+    def _reason(self, facts: InstanceFacts, file: SpooledFile) -> str:
+        """Why the instance is not read: from the header, then from a look at the pixels."""
+        verdict = assess(facts, self._policy)
+        if isinstance(verdict, NotEligible):
+            return verdict.reason.value
+        try:
+            self._images.inspect(file.path, facts.pixels)
+        except NotReadable as error:
+            return error.reason
+        return ""
+
+    def _commit(self, session: Session, arrival: _Arrival, now: datetime) -> _Outcome:
+        """T1: file the instance, or note that it came again."""
+        uid = arrival.facts.sop_instance_uid.text
+        known = studies.find_instance(session, uid)
+        if known is None:
+            study = studies.upsert_study(session, arrival.facts, arrival.sender, now)
+            # Asked again under the study's lock: another association may have filed it.
+            known = studies.find_instance(session, uid)
+            if known is None:
+                return _file(session, study, arrival, now)
+        if known.sha256 == arrival.file.sha256:
+            known.duplicates = InstanceRow.duplicates + 1
+            return _Outcome(Event.INSTANCE_DUPLICATE)
+        self._set_aside(session, arrival, now)
+        known.conflicts = InstanceRow.conflicts + 1
+        return _Outcome(Event.INSTANCE_CONFLICT)
+
+    def _set_aside(self, session: Session, arrival: _Arrival, now: datetime) -> None:
+        """Other bytes under a known UID never replace the first; they are kept, not read."""
+        path = self._spool.quarantine(arrival.file.path, _CONFLICT)
+        studies.add_quarantine(
+            session,
+            reason=_CONFLICT,
+            sha256=arrival.file.sha256,
+            path=str(path),
+            sender=arrival.sender,
+            now=now,
+        )
+
+    def _announce(self, arrival: _Arrival, outcome: _Outcome) -> None:
+        """Say what is committed; nothing here can take it back."""
+        emit(
+            outcome.event,
+            peer=arrival.sender,
+            instance=arrival.facts.sop_instance_uid,
+            study=arrival.facts.study.study_uid,
+            revision=outcome.revision,
+            reason=arrival.reason,
+        )
+        if outcome.queued:
+            self._bell.ring("read")
+
+
+def _file(session: Session, study: StudyRow, arrival: _Arrival, now: datetime) -> _Outcome:
+    revision = _revision_for(session, study, arrival, now)
+    studies.add_instance(
+        session,
+        study,
+        revision.number,
+        arrival.facts,
+        arrival.file,
+        arrival.sender,
+        arrival.reason,
+        now,
+    )
+    if arrival.is_image:
+        revision.last_received_at = now
+        studies.mark(session, revision.id, Milestone.FIRST_IMAGE, now)
+        studies.mark(session, revision.id, Milestone.LAST_IMAGE, now)
+    own = arrival.facts.own_result
+    return _Outcome(
+        Event.OWN_RESULT_RETURNED if own else Event.INSTANCE_STORED,
+        revision.number,
+        arrival.starts_triage
+        and jobs.add_job(session, revision.id, JobKind.TRIAGE, study.priority_rank, now),
+    )
+
+
+def _revision_for(
+    session: Session, study: StudyRow, arrival: _Arrival, now: datetime
+) -> RevisionRow:
+    """Images open a revision; own results and other objects join the one that is there."""
+    current = studies.current_revision(session, study.id)
+    if current is not None and not arrival.is_image:
+        return current
+    return studies.open_revision(session, study, now)

@@ -1,0 +1,221 @@
+"""Jobs: claimed under a lease by one UPDATE … RETURNING, finished under a fencing token.
+
+The token rises with every claim, so a worker that wakes from the dead changes no row and
+learns it by :class:`LeaseLost`. Takeover time is the lease plus the poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.errors import LeaseLost
+from cxr_node.store.schema import JobRow
+from cxr_node.store.statements import insert_once, rows_changed, storable
+
+
+class JobKind(StrEnum):
+    """What a job asks for."""
+
+    TRIAGE = "triage"
+    READ = "read"
+    PUBLISH = "publish"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do one job; ``attempt`` counts this one."""
+
+    job_pk: int
+    revision_pk: int
+    kind: JobKind
+    token: int
+    attempt: int
+
+
+_WAITING = JobState.WAITING.value
+_RUNNING = JobState.RUNNING.value
+# At one priority the quick look comes before whole readings: a flag must not wait for them.
+_TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
+_FREED: dict[str, Any] = {"owner": "", "lease_until": None}
+
+
+def add_job(
+    session: Session, revision_pk: int, kind: JobKind, priority_rank: int, now: datetime
+) -> bool:
+    """Queue a job; False if this revision has one of this kind already, in any state."""
+    values = {
+        "revision_pk": revision_pk,
+        "kind": kind.value,
+        "state": _WAITING,
+        "priority_rank": priority_rank,
+        "created_at": now,
+    }
+    return insert_once(session, JobRow, values) is not None
+
+
+def claim(
+    session: Session,
+    kinds: Collection[JobKind],
+    *,
+    owner: str,
+    now: datetime,
+    lease_seconds: float,
+    limit: int = 1,
+    max_attempts: int | None = None,
+) -> list[Claim]:
+    """Take up to ``limit`` jobs: highest priority, triage before the rest, then oldest.
+
+    An expired lease counts as free; with ``max_attempts`` a job whose attempts are used
+    up is left for :func:`park_exhausted`.
+    """
+    free = _claimable(kinds, now)
+    if max_attempts is not None:
+        free = and_(free, JobRow.attempt < max_attempts)
+    picked = (
+        select(JobRow.id)
+        .where(free)
+        .order_by(JobRow.priority_rank.desc(), _TURN, JobRow.created_at, JobRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    statement = (
+        update(JobRow)
+        .where(JobRow.id.in_(select(picked.c.id)))
+        .values(
+            state=_RUNNING,
+            owner=storable(owner, 64),
+            token=JobRow.token + 1,
+            attempt=JobRow.attempt + 1,
+            lease_until=now + timedelta(seconds=lease_seconds),
+        )
+        .returning(JobRow.__table__)
+        .execution_options(synchronize_session=False)
+    )
+    rows = sorted(session.execute(statement), key=_order)
+    return [Claim(r.id, r.revision_pk, JobKind(r.kind), r.token, r.attempt) for r in rows]
+
+
+def _order(row: Row[Any]) -> tuple[int, bool, datetime, int]:
+    """The order of the claim again: RETURNING promises none."""
+    return (-row.priority_rank, row.kind != JobKind.TRIAGE.value, row.created_at, row.id)
+
+
+def _claimable(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
+    expired = and_(JobRow.state == _RUNNING, JobRow.lease_until < now)
+    return and_(
+        JobRow.kind.in_([kind.value for kind in kinds]),
+        or_(JobRow.state == _WAITING, expired),
+    )
+
+
+def renew(session: Session, claim: Claim, *, now: datetime, lease_seconds: float) -> bool:
+    """Prolong the lease; False when another worker holds the job."""
+    return _settle(session, claim, {"lease_until": now + timedelta(seconds=lease_seconds)})
+
+
+def finish(session: Session, claim: Claim, now: datetime) -> None:
+    """Close the job. Raises :class:`LeaseLost` when another worker holds it."""
+    done = {"state": JobState.DONE.value, "finished_at": now, "error": "", **_FREED}
+    _settle_or_lose(session, claim, done)
+
+
+def hand_back(
+    session: Session, claim: Claim, error: str, *, now: datetime, max_attempts: int
+) -> JobState:
+    """Give up this attempt: the job waits again, or is parked after the last one.
+
+    Raises :class:`LeaseLost` when another worker holds it.
+    """
+    used_up = claim.attempt >= max_attempts
+    state = JobState.PARKED if used_up else JobState.WAITING
+    finished = now if used_up else None
+    values = {"state": state.value, "error": storable(error), "finished_at": finished, **_FREED}
+    _settle_or_lose(session, claim, values)
+    return state
+
+
+def _settle(session: Session, claim: Claim, values: dict[str, Any]) -> bool:
+    held = (JobRow.id == claim.job_pk, JobRow.token == claim.token, JobRow.state == _RUNNING)
+    return rows_changed(session, update(JobRow).where(*held).values(**values)) == 1
+
+
+def _settle_or_lose(session: Session, claim: Claim, values: dict[str, Any]) -> None:
+    if not _settle(session, claim, values):
+        raise LeaseLost(f"{claim.kind} job {claim.job_pk} is held by another worker")
+
+
+def park_exhausted(
+    session: Session,
+    *,
+    now: datetime,
+    max_attempts: int,
+    kinds: Sequence[JobKind] = tuple(JobKind),
+) -> list[int]:
+    """Park jobs whose last allowed attempt died with its worker; their revisions' keys."""
+    statement = (
+        update(JobRow)
+        .where(
+            JobRow.kind.in_([kind.value for kind in kinds]),
+            JobRow.state == _RUNNING,
+            JobRow.lease_until < now,
+            JobRow.attempt >= max_attempts,
+        )
+        .values(
+            state=JobState.PARKED.value,
+            error="the worker stopped during the last attempt",
+            finished_at=now,
+            **_FREED,
+        )
+        .returning(JobRow.revision_pk)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.execute(statement).scalars())
+
+
+def waiting(session: Session, kinds: Collection[JobKind]) -> int:
+    """How many jobs nobody has claimed."""
+    statement = select(func.count()).where(
+        JobRow.state == _WAITING, JobRow.kind.in_([kind.value for kind in kinds])
+    )
+    return session.scalar(statement) or 0
+
+
+def claimable(session: Session, kinds: Collection[JobKind], now: datetime) -> int:
+    """How many jobs wait, or are free again because their lease expired."""
+    statement = select(func.count()).select_from(JobRow).where(_claimable(kinds, now))
+    return session.scalar(statement) or 0
+
+
+def replay(session: Session, revision_pk: int, now: datetime) -> None:
+    """An operator's second chance: parked jobs wait again with all their attempts."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.revision_pk == revision_pk, JobRow.state == JobState.PARKED.value)
+        .values(state=_WAITING, attempt=0, error="", finished_at=None, created_at=now, **_FREED)
+    )
+
+
+def cancel_waiting(session: Session, revision_pk: int) -> None:
+    """Close jobs that nobody has begun and nobody needs; the row keeps saying so."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.revision_pk == revision_pk, JobRow.state == _WAITING)
+        .values(state=JobState.DONE.value, error="cancelled before it began")
+    )

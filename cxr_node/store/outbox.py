@@ -1,0 +1,254 @@
+"""The outbox: result objects and where each stands with each destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.errors import LeaseLost
+from cxr_node.domain.ports import SpooledFile
+from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow, StudyRow
+from cxr_node.store.statements import insert_once, rows_changed, storable
+
+
+class DeliveryState(StrEnum):
+    """Sent means that the destination said so; nothing else does."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """The right to send one object to one destination; ``attempts`` counts this one."""
+
+    delivery_pk: int
+    token: int
+    object_pk: int
+    destination: str
+    path: Path
+    attempts: int
+    created_at: datetime
+
+
+_OPEN = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+
+
+def add_object(
+    session: Session,
+    revision_pk: int,
+    *,
+    kind: str,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    series_uid: str,
+    predecessor_uid: str,
+    file: SpooledFile,
+    now: datetime,
+) -> ResultObjectRow:
+    """Record an object. If its UID is known, the first content stays the one that travels."""
+    values = {
+        "revision_pk": revision_pk,
+        "kind": kind,
+        "sop_class_uid": str(sop_class_uid),
+        "sop_instance_uid": str(sop_instance_uid),
+        "series_uid": str(series_uid),
+        "predecessor_uid": str(predecessor_uid),
+        "path": str(file.path),
+        "sha256": file.sha256,
+        "created_at": now,
+    }
+    insert_once(session, ResultObjectRow, values)
+    statement = select(ResultObjectRow).filter_by(sop_instance_uid=str(sop_instance_uid))
+    return session.scalars(statement).one()
+
+
+def objects_of(session: Session, revision_pk: int) -> list[ResultObjectRow]:
+    """The objects of a revision, oldest first."""
+    statement = select(ResultObjectRow).filter_by(revision_pk=revision_pk)
+    return list(session.scalars(statement.order_by(ResultObjectRow.id)))
+
+
+def newest_object(
+    session: Session, study_pk: int, kind: str, before_revision: int
+) -> ResultObjectRow | None:
+    """The predecessor: the last object of that kind from an earlier revision."""
+    statement = (
+        select(ResultObjectRow)
+        .join(RevisionRow, RevisionRow.id == ResultObjectRow.revision_pk)
+        .where(
+            RevisionRow.study_pk == study_pk,
+            RevisionRow.number < before_revision,
+            ResultObjectRow.kind == kind,
+        )
+        .order_by(RevisionRow.number.desc(), ResultObjectRow.id.desc())
+        .limit(1)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def add_delivery(session: Session, object_pk: int, destination: str, now: datetime) -> None:
+    """Ask for an object to be sent; asked twice, it is sent once."""
+    values = {
+        "object_pk": object_pk,
+        "destination": destination,
+        "state": DeliveryState.WAITING.value,
+        "next_attempt_at": now,
+        "created_at": now,
+    }
+    insert_once(session, DeliveryRow, values)
+
+
+def claim_due(
+    session: Session, *, now: datetime, lease_seconds: float, limit: int = 4
+) -> list[DueDelivery]:
+    """Take deliveries whose time has come: those of the most urgent studies first.
+
+    A delivery whose sender died counts as due again when its lease has expired.
+    """
+    picked = (
+        select(DeliveryRow.id)
+        .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
+        .join(RevisionRow, RevisionRow.id == ResultObjectRow.revision_pk)
+        .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
+        .where(_due(now))
+        .order_by(StudyRow.priority_rank.desc(), DeliveryRow.next_attempt_at, DeliveryRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=DeliveryRow)
+        .cte("picked")
+    )
+    statement = (
+        update(DeliveryRow)
+        .where(DeliveryRow.id.in_(select(picked.c.id)))
+        .values(
+            state=DeliveryState.SENDING.value,
+            token=DeliveryRow.token + 1,
+            attempts=DeliveryRow.attempts + 1,
+            lease_until=now + timedelta(seconds=lease_seconds),
+        )
+        .returning(DeliveryRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return _claimed(session, list(session.execute(statement).scalars()))
+
+
+def _due(now: datetime) -> Any:
+    waiting = and_(
+        DeliveryRow.state == DeliveryState.WAITING.value, DeliveryRow.next_attempt_at <= now
+    )
+    expired = and_(DeliveryRow.state == DeliveryState.SENDING.value, DeliveryRow.lease_until < now)
+    return or_(waiting, expired)
+
+
+def _claimed(session: Session, keys: list[int]) -> list[DueDelivery]:
+    statement = (
+        select(DeliveryRow, ResultObjectRow.path, StudyRow.priority_rank)
+        .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
+        .join(RevisionRow, RevisionRow.id == ResultObjectRow.revision_pk)
+        .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
+        .where(DeliveryRow.id.in_(keys))
+        .order_by(StudyRow.priority_rank.desc(), DeliveryRow.next_attempt_at, DeliveryRow.id)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        DueDelivery(
+            row.id,
+            row.token,
+            row.object_pk,
+            row.destination,
+            Path(path),
+            row.attempts,
+            row.created_at,
+        )
+        for row, path, _rank in session.execute(statement)
+    ]
+
+
+def due(session: Session, now: datetime) -> int:
+    """How many deliveries could be sent now."""
+    return session.scalar(select(func.count()).select_from(DeliveryRow).where(_due(now))) or 0
+
+
+def settle_sent(session: Session, due: DueDelivery, status: int, now: datetime) -> None:
+    """The destination took it. Raises :class:`LeaseLost`, as the other two do."""
+    _settle(session, due, DeliveryState.SENT, error="", status=status, sent_at=now)
+
+
+def settle_retry(
+    session: Session, due: DueDelivery, *, error: str, status: int | None, next_at: datetime
+) -> None:
+    """The destination may take it later."""
+    _settle(
+        session, due, DeliveryState.WAITING, error=error, status=status, next_attempt_at=next_at
+    )
+
+
+def settle_parked(session: Session, due: DueDelivery, *, error: str, status: int | None) -> None:
+    """The destination will not take it; a person must act."""
+    _settle(session, due, DeliveryState.PARKED, error=error, status=status)
+
+
+def _settle(
+    session: Session,
+    due: DueDelivery,
+    state: DeliveryState,
+    *,
+    error: str,
+    status: int | None,
+    **values: datetime,
+) -> None:
+    statement = (
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.id == due.delivery_pk,
+            DeliveryRow.token == due.token,
+            DeliveryRow.state == DeliveryState.SENDING.value,
+        )
+        .values(
+            state=state.value,
+            lease_until=None,
+            last_error=storable(error),
+            last_status=status,
+            **values,
+        )
+    )
+    if rows_changed(session, statement) != 1:
+        raise LeaseLost(f"delivery {due.delivery_pk} is held by another sender")
+
+
+def unsettled(session: Session, revision_pk: int) -> int:
+    """How many deliveries of a revision are neither sent nor parked."""
+    return _count(session, revision_pk, _OPEN)
+
+
+def parked(session: Session, revision_pk: int) -> int:
+    """How many deliveries of a revision were given up."""
+    return _count(session, revision_pk, (DeliveryState.PARKED.value,))
+
+
+def _count(session: Session, revision_pk: int, states: tuple[str, ...]) -> int:
+    statement = (
+        select(func.count())
+        .select_from(DeliveryRow)
+        .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
+        .where(ResultObjectRow.revision_pk == revision_pk, DeliveryRow.state.in_(states))
+    )
+    return session.scalar(statement) or 0
+
+
+def replay_deliveries(session: Session, revision_pk: int, now: datetime) -> None:
+    """An operator's second chance: parked deliveries start anew, with their full time."""
+    objects = select(ResultObjectRow.id).filter_by(revision_pk=revision_pk)
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.object_pk.in_(objects), DeliveryRow.state == DeliveryState.PARKED.value)
+        .values(state=DeliveryState.WAITING.value, attempts=0, next_attempt_at=now, created_at=now)
+    )

@@ -1,0 +1,62 @@
+"""Writing a decision about priority: always recorded, and without a person only upwards."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.priority import RANK, Priority, PriorityDecision, is_flag, raised
+from cxr_node.store.jobs import JobState
+from cxr_node.store.schema import JobRow, PriorityEventRow, RevisionRow, StudyRow
+from cxr_node.store.statements import locked, storable
+
+
+def raise_priority(
+    session: Session,
+    study_pk: int,
+    revision_pk: int,
+    decision: PriorityDecision,
+    source: str,
+    now: datetime,
+) -> Priority:
+    """Record the decision; raise study and unfinished jobs if it asks for more. The result."""
+    study: StudyRow = session.scalars(locked(select(StudyRow).filter_by(id=study_pk))).one()
+    before = Priority(study.priority)
+    after = raised(before, decision.priority)
+    session.add(
+        PriorityEventRow(
+            study_pk=study_pk,
+            revision_pk=revision_pk,
+            before=before.value,
+            after=after.value,
+            proposed=decision.priority.value,
+            rule=storable(decision.rule, 64),
+            words=storable(decision.words),
+            policy_version=storable(decision.policy_version, 32),
+            source=storable(source, 16),
+            at=now,
+        )
+    )
+    if after is not before:
+        _set(session, study, after, storable(decision.words), now)
+    return after
+
+
+def _set(session: Session, study: StudyRow, priority: Priority, words: str, now: datetime) -> None:
+    study.priority = priority.value
+    study.priority_rank = RANK[priority]
+    study.priority_words = words
+    if is_flag(priority) and study.flagged_at is None:
+        study.flagged_at = now
+    session.flush()
+    session.execute(
+        update(JobRow)
+        .where(
+            JobRow.state.in_([JobState.WAITING.value, JobState.RUNNING.value]),
+            JobRow.priority_rank < RANK[priority],
+            JobRow.revision_pk.in_(select(RevisionRow.id).filter_by(study_pk=study.id)),
+        )
+        .values(priority_rank=RANK[priority])
+    )

@@ -1,0 +1,203 @@
+"""The reading worklist and its counts, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.eligibility import WORDS, Reason
+from cxr_node.domain.findings import ReadingKind
+from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.instance import PatientFacts, StudyFacts
+from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.priority import FLAG_FROM, RANK, Priority, is_flag
+from cxr_node.domain.study import RUNNING, StudyState, VisibleState, visible_state
+from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
+from cxr_node.store.jobs import JobKind, JobState
+from cxr_node.store.outbox import DeliveryState
+from cxr_node.store.schema import (
+    DeliveryRow,
+    InstanceRow,
+    JobRow,
+    MilestoneRow,
+    ReadingRow,
+    ResultObjectRow,
+    RevisionRow,
+    StudyRow,
+)
+
+
+@dataclass
+class _Details:
+    """What the entries need beyond study and revision, by study or revision key."""
+
+    views: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    findings: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    moments: dict[tuple[int, str], datetime] = field(default_factory=dict)
+    deliveries: dict[int, list[DeliveryStatus]] = field(default_factory=lambda: defaultdict(list))
+
+
+def worklist(
+    session: Session, *, limit: int = 500, study_uid: str | None = None
+) -> list[WorklistEntry]:
+    """Studies with their newest revision, highest priority first, then the longest waiting.
+
+    Of more than ``limit`` studies the list holds those still running and then the newest.
+    """
+    statement = _active()
+    if study_uid is not None:
+        statement = statement.where(StudyRow.study_uid == study_uid)
+    running = case((RevisionRow.state.in_([s.value for s in RUNNING]), 0), else_=1)
+    statement = statement.order_by(running, StudyRow.created_at.desc()).limit(limit)
+    pairs = session.execute(statement).all()
+    details = _details(
+        session, [study.id for study, _ in pairs], [revision.id for _, revision in pairs]
+    )
+    entries = (_entry(study, revision, details) for study, revision in pairs)
+    return sorted(entries, key=lambda entry: entry.order)
+
+
+def _active() -> Select[StudyRow, RevisionRow]:
+    newest = (
+        select(RevisionRow.study_pk, func.max(RevisionRow.number).label("number"))
+        .group_by(RevisionRow.study_pk)
+        .subquery()
+    )
+    return (
+        select(StudyRow, RevisionRow)
+        .join(RevisionRow, RevisionRow.study_pk == StudyRow.id)
+        .join(
+            newest,
+            (newest.c.study_pk == RevisionRow.study_pk) & (newest.c.number == RevisionRow.number),
+        )
+    )
+
+
+def _details(session: Session, studies: list[int], revisions: list[int]) -> _Details:
+    found = _Details()
+    for study_pk, view in session.execute(
+        select(InstanceRow.study_pk, InstanceRow.view)
+        .where(InstanceRow.study_pk.in_(studies), InstanceRow.is_image, InstanceRow.reason == "")
+        .order_by(InstanceRow.id)
+    ):
+        if view not in found.views[study_pk]:
+            found.views[study_pk].append(view)
+    for moment in session.scalars(
+        select(MilestoneRow).where(MilestoneRow.revision_pk.in_(revisions))
+    ):
+        found.moments[moment.revision_pk, moment.name] = moment.at
+    _add_findings(session, studies, found)
+    _add_deliveries(session, revisions, found)
+    return found
+
+
+def _add_findings(session: Session, studies: list[int], found: _Details) -> None:
+    """Oldest revision first and triage before the full reading, so that the newest stays."""
+    full_last = case((ReadingRow.kind == ReadingKind.READ.value, 1), else_=0)
+    for study_pk, present in session.execute(
+        select(RevisionRow.study_pk, ReadingRow.present)
+        .join(RevisionRow, RevisionRow.id == ReadingRow.revision_pk)
+        .where(RevisionRow.study_pk.in_(studies))
+        .order_by(RevisionRow.number, full_last)
+    ):
+        found.findings[study_pk] = tuple(present.split())
+
+
+def _add_deliveries(session: Session, revisions: list[int], found: _Details) -> None:
+    for revision_pk, row in session.execute(
+        select(ResultObjectRow.revision_pk, DeliveryRow)
+        .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
+        .where(ResultObjectRow.revision_pk.in_(revisions))
+        .order_by(DeliveryRow.id)
+    ):
+        found.deliveries[revision_pk].append(
+            DeliveryStatus(
+                row.destination, row.state, row.attempts, row.last_status, row.last_error
+            )
+        )
+
+
+def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> WorklistEntry:
+    state, priority = StudyState(revision.state), Priority(study.priority)
+    visible = visible_state(state, flagged=is_flag(priority))
+    moments, key = details.moments, revision.id
+    return WorklistEntry(
+        study=_study_facts(study),
+        patient=_patient_facts(study),
+        revision=revision.number,
+        state=state,
+        visible=visible,
+        words=_words(visible, revision.reason, study.priority_words),
+        priority=priority,
+        priority_words=study.priority_words,
+        sender=study.sender,
+        view=", ".join(details.views.get(study.id, ())),
+        findings=details.findings.get(study.id, ()),
+        received_at=study.created_at,
+        last_image_at=moments.get((key, Milestone.LAST_IMAGE.value), revision.last_received_at),
+        flagged_at=study.flagged_at,
+        reported_at=moments.get((key, Milestone.REPORTED.value)),
+        deliveries=tuple(details.deliveries.get(key, ())),
+    )
+
+
+def _study_facts(row: StudyRow) -> StudyFacts:
+    return StudyFacts(
+        study_uid=Uid(row.study_uid),
+        accession_number=row.accession_number,
+        study_id=row.study_id,
+        study_date=row.study_date,
+        study_time=row.study_time,
+        description=row.description,
+        referring_physician=row.referring_physician,
+    )
+
+
+def _patient_facts(row: StudyRow) -> PatientFacts:
+    return PatientFacts(
+        patient_id=row.patient_id,
+        issuer=row.issuer,
+        name=row.patient_name,
+        birth_date=row.birth_date,
+        sex=row.sex,
+    )
+
+
+def _words(visible: VisibleState, reason: str, priority_words: str) -> str:
+    if visible is VisibleState.NOT_ELIGIBLE:
+        return WORDS[Reason(reason)] if reason in set(Reason) else reason
+    if visible is VisibleState.FLAGGED:
+        return priority_words
+    return reason
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Number of studies by visible state; every state is named."""
+    active = _active().subquery()
+    flagged = active.c.priority_rank >= RANK[FLAG_FROM]
+    total = {state.value: 0 for state in VisibleState}
+    rows = session.execute(
+        select(active.c.state, flagged, func.count()).group_by(active.c.state, flagged)
+    )
+    for state, is_flagged, number in rows:
+        total[visible_state(StudyState(state), flagged=bool(is_flagged)).value] += number
+    return total
+
+
+def queue_depth(session: Session) -> dict[str, int]:
+    """Number of jobs waiting by kind, and of deliveries under ``deliver``."""
+    rows: Iterable[tuple[str, int]] = session.execute(
+        select(JobRow.kind, func.count())
+        .where(JobRow.state == JobState.WAITING.value)
+        .group_by(JobRow.kind)
+    ).tuples()
+    waiting = dict(rows)
+    depth = {kind.value: waiting.get(kind.value, 0) for kind in JobKind}
+    open_deliveries = select(func.count()).where(DeliveryRow.state == DeliveryState.WAITING.value)
+    depth["deliver"] = session.scalar(open_deliveries) or 0
+    return depth
