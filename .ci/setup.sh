@@ -35,7 +35,7 @@ if [[ ! -x .venv/bin/python ]]; then
 fi
 install() {
     # shellcheck disable=SC2086  # PIP_ARGS is a list of words
-    .venv/bin/python -m pip --disable-pip-version-check install --quiet --retries 5 \
+    .venv/bin/python -m pip --disable-pip-version-check install -qq --retries 5 \
         --constraint .ci/constraints.txt ${PIP_ARGS:-} "$@"
 }
 # First and alone: the largest download, and the one whose failure should be named.
