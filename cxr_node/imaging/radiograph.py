@@ -83,8 +83,8 @@ class RadiographDetails:
     manufacturer: str = "CXR-NODE"
     model_name: str = "radiograph writer"
     station_name: str = "WRITER"
-    lossy: bool = False
-    """The pixels have been through a lossy compression (a JPEG file)."""
+    jpeg_ratio: float = 0.0
+    """Compression ratio of the JPEG file the pixels come from; 0 for pixels without loss."""
 
 
 def build_radiograph(pixels: GrayPixels, details: RadiographDetails) -> FileDataset:
@@ -207,7 +207,7 @@ def _describe_spacing(
 def _describe_pixels(dataset: Dataset, pixels: GrayPixels, details: RadiographDetails) -> None:
     bits = _bits_stored(pixels, details)
     inverse = details.photometric == "MONOCHROME1"
-    dataset.ImageType = ["DERIVED" if details.lossy else "ORIGINAL", "PRIMARY", ""]
+    dataset.ImageType = ["DERIVED" if details.jpeg_ratio else "ORIGINAL", "PRIMARY", ""]
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = details.photometric
     dataset.Rows, dataset.Columns = pixels.shape
@@ -221,10 +221,10 @@ def _describe_pixels(dataset: Dataset, pixels: GrayPixels, details: RadiographDe
     dataset.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
     dataset.WindowCenter, dataset.WindowWidth = details.window or (2 ** (bits - 1), 2**bits)
     dataset.BurnedInAnnotation = "NO"
-    dataset.LossyImageCompression = "01" if details.lossy else "00"
+    dataset.LossyImageCompression = "01" if details.jpeg_ratio else "00"
     dataset.QualityControlImage = "YES" if details.quality_control else "NO"
-    if details.lossy:
-        dataset.LossyImageCompressionRatio = 10
+    if details.jpeg_ratio:
+        dataset.LossyImageCompressionRatio = round(details.jpeg_ratio, 2)
         dataset.LossyImageCompressionMethod = "ISO_10918_1"
         dataset.DerivationDescription = "JPEG compression"
     _describe_spacing(dataset, pixels.shape, details.spacing)

@@ -41,7 +41,7 @@ def test_dciodvfy_finds_no_error(
         bits_stored=bits,
         spacing=spacing,
         quality_control=True,
-        lossy=bits == 8,
+        jpeg_ratio=7.5 if bits == 8 else 0.0,
     )
     target = tmp_path / "x.dcm"
     build_radiograph(ramp(bits), details).save_as(target, enforce_file_format=True)
