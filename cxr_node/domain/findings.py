@@ -36,6 +36,20 @@ class FindingKind(StrEnum):
         """Devices together make the label Support Devices and do not exclude No Finding."""
         return self in DEVICES
 
+    @property
+    def has_side(self) -> bool:
+        """Whether right or left can be said of it at all."""
+        return self not in MIDLINE
+
+
+MIDLINE = frozenset(
+    {
+        FindingKind.CARDIOMEGALY,
+        FindingKind.ENLARGED_CARDIOMEDIASTINUM,
+        FindingKind.ENDOTRACHEAL_TUBE,
+        FindingKind.ENTERIC_TUBE,
+    }
+)
 
 DEVICES = frozenset(
     {

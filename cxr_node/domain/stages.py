@@ -42,6 +42,8 @@ class Loop(StrEnum):
     ONCE = "once"
     EVERY_FINDING = "every finding of the vocabulary"
     PRESENT_FINDING = "every finding held present"
+    PRESENT_SIDED = "every finding held present that has a side"
+    PRESENT_PATHOLOGY = "every pathology held present"
     PRESENT_DEVICE = "every device held present"
     ANATOMY = "heart and thorax"
     PRESENT_PAIR = "every pair of findings held present"
@@ -120,9 +122,9 @@ GRAPH: tuple[Stage, ...] = (
         StageKey.ATTRIBUTES_GROUNDING,
         Condition.ALWAYS,
         (
-            _closed("side", SIDES, Loop.PRESENT_FINDING),
+            _closed("side", SIDES, Loop.PRESENT_SIDED),
             _closed("zone", ZONES, Loop.PRESENT_FINDING),
-            _closed("severity", SEVERITIES, Loop.PRESENT_FINDING),
+            _closed("severity", SEVERITIES, Loop.PRESENT_PATHOLOGY),
             _closed("position", POSITIONS, Loop.PRESENT_DEVICE),
             Question("box", AnswerKind.BOX, loop=Loop.PRESENT_FINDING),
             Question("description", AnswerKind.TEXT, loop=Loop.PRESENT_FINDING),

@@ -131,7 +131,9 @@ def new_model(seed: int = 0) -> Qwen2_5_VLForConditionalGeneration:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen2_5_VLForConditionalGeneration(embedded_config()).eval()
+        model = Qwen2_5_VLForConditionalGeneration(embedded_config())
+    model.train(False)
+    return model
 
 
 def save_embedded(

@@ -1,0 +1,146 @@
+"""Parse and check what a model said. What cannot be parsed is refused, never guessed.
+
+Closed questions are scored over their options, so an answer outside the list cannot
+arise; here scores become probabilities. Open answers are texts or boxes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+from cxr_node.domain.errors import AnswerRefused
+from cxr_node.domain.findings import Presence
+from cxr_node.reasoning.profiles import Calibration
+
+PercentBox = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in percent of the picture's width and height, 0 to 100, ordered."""
+
+_MARKUP = re.compile(r"<\|/?[A-Za-z_]+\|>")
+_REFERENCE = re.compile(r"<\|ref\|>.*?<\|/ref\|>", re.DOTALL)
+_NUMBER = r"(-?\d{1,4}(?:\.\d{1,6})?)"
+_POINT = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
+_BOX = re.compile(rf"{_POINT}\s*,?\s*{_POINT}")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_TAG = re.compile(r"</?(?:think|thinking|answer)>")
+_TAGGED = re.compile(
+    r"\s*<(think|thinking)>(?:(?!<).)*</\1>\s*<answer>((?:(?!<).)*)</answer>\s*", re.DOTALL
+)
+
+_SLACK = 10.0  # percent outside the picture that is clipped; farther out is another unit
+_LEAST_SIDE = 0.5  # percent; a narrower box shows nothing
+_REPEATS = 4  # the same word so often in a row is a model caught in a loop
+
+
+def probabilities(
+    scores: Sequence[float], options: Sequence[str], calibration: Calibration | None
+) -> dict[str, float]:
+    """Option key to probability, from log-probabilities in the same order.
+
+    Raises :class:`AnswerRefused` when a score is missing or is not a number.
+    """
+    if len(scores) != len(options):
+        raise AnswerRefused("the model did not score every option")
+    settings = calibration or Calibration()
+    logits = [
+        (score + settings.bias.get(option, 0.0)) / settings.temperature
+        for score, option in zip(scores, options, strict=True)
+    ]
+    if not all(math.isfinite(value) for value in logits):
+        raise AnswerRefused("the model's scores are not finite")
+    top = max(logits)
+    weights = [math.exp(value - top) for value in logits]
+    return {o: w / sum(weights) for o, w in zip(options, weights, strict=True)}
+
+
+def most_probable(found: dict[str, float]) -> str:
+    """The option with the highest probability; of equals, the one listed first."""
+    return max(found, key=found.__getitem__)
+
+
+def present_probability(found: dict[str, float]) -> float:
+    """Probability of present against absent, uncertainty set aside."""
+    present, absent = found[Presence.PRESENT], found[Presence.ABSENT]
+    return present / (present + absent) if present + absent > 0 else 0.5
+
+
+def presence(found: dict[str, float], threshold: float) -> Presence:
+    """Uncertain when the model says so before all else, otherwise by the operating point."""
+    if most_probable(found) == Presence.UNCERTAIN:
+        return Presence.UNCERTAIN
+    return Presence.PRESENT if present_probability(found) >= threshold else Presence.ABSENT
+
+
+def text(raw: str, longest: int) -> str:
+    """A cleaned sentence of at most ``longest`` characters.
+
+    Raises :class:`AnswerRefused` for an answer without words, with broken reasoning
+    tags, or that repeats itself.
+    """
+    said = _MARKUP.sub(" ", _answer_part(raw))
+    printable = "".join(
+        c for c in said if c.isspace() or not unicodedata.category(c).startswith("C")
+    )
+    cleaned = " ".join(printable.split())
+    words = _WORD.findall(cleaned)
+    if not words:
+        raise AnswerRefused("the answer holds no words")
+    if 2 * sum(map(len, words)) < len(cleaned.replace(" ", "")):
+        raise AnswerRefused("the answer is mostly not words")
+    if _repeats(words):
+        raise AnswerRefused("the answer repeats itself")
+    return _cap(cleaned, longest)
+
+
+def _answer_part(raw: str) -> str:
+    """What stands between answer tags, when a model reasons aloud (each tag exactly once)."""
+    if not _TAG.search(raw):
+        return raw
+    tagged = _TAGGED.fullmatch(raw)
+    if tagged is None:
+        raise AnswerRefused("the reasoning tags are incomplete")
+    return tagged[2]
+
+
+def _repeats(words: list[str]) -> bool:
+    lowered = [word.casefold() for word in words]
+    if any(len(list(run)) >= _REPEATS for _, run in groupby(lowered)):
+        return True
+    _, count = Counter(lowered).most_common(1)[0]
+    return len(lowered) >= 3 * _REPEATS and 2 * count > len(lowered)
+
+
+def _cap(cleaned: str, longest: int) -> str:
+    if len(cleaned) <= longest:
+        return cleaned
+    cut = cleaned[: max(longest - 1, 0)]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut) + "…"
+
+
+def box(raw: str) -> PercentBox:
+    """The one box in an answer: clipped to the picture, corners ordered, two decimals.
+
+    Raises :class:`AnswerRefused` for none, several, or one that encloses nothing.
+    """
+    found = _BOX.findall(_MARKUP.sub(" ", _REFERENCE.sub(" ", raw)))
+    if len(found) != 1:
+        raise AnswerRefused("the answer does not hold exactly one box")
+    values = [float(number) for number in found[0]]
+    if any(not -_SLACK <= value <= 100.0 + _SLACK for value in values):
+        raise AnswerRefused("the box is not in percent of the picture")
+    xa, ya, xb, yb = (round(min(max(value, 0.0), 100.0), 2) for value in values)
+    x0, x1 = sorted((xa, xb))
+    y0, y1 = sorted((ya, yb))
+    if x1 - x0 < _LEAST_SIDE or y1 - y0 < _LEAST_SIDE:
+        raise AnswerRefused("the box encloses nothing")
+    return x0, y0, x1, y1
+
+
+def box_text(corners: PercentBox) -> str:
+    """A checked box as it is recorded and read back, in percent."""
+    x0, y0, x1, y1 = (f"{value:g}" for value in corners)
+    return f"({x0}, {y0}), ({x1}, {y1})"

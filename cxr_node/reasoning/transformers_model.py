@@ -1,0 +1,121 @@
+"""A Qwen2.5-VL model from a verified folder, the embedded one and the 3B one alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessorPil
+from transformers.utils import logging as library_logging
+
+from cxr_node.domain.errors import ModelRefused
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.findings import ModelIdentity
+from cxr_node.domain.ports import Conversation, ImagePolicy, PreparedImage
+from cxr_node.reasoning.conversation import CachedConversation, Engine, Pictures
+from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest, verify
+
+
+class TransformersModel:
+    """Implements :class:`cxr_node.domain.ports.VisionModel`; keeps no state of a study."""
+
+    def __init__(self, network: Any, engine: Engine, processor: Any, manifest: Manifest) -> None:
+        self._network = network
+        self._engine = engine
+        self._processor = processor
+        self._manifest = manifest
+        self._identity = identity(manifest)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._identity
+
+    @property
+    def image_policy(self) -> ImagePolicy:
+        return self._manifest.image_policy
+
+    @property
+    def profile(self) -> Profile:
+        return self._manifest.profile
+
+    @contextmanager
+    def begin(self, images: Sequence[PreparedImage]) -> Iterator[Conversation]:
+        """Start a study on 1 to ``profile.pictures`` pictures."""
+        if not 1 <= len(images) <= self.profile.pictures:
+            raise ValueError(f"this model looks at 1 to {self.profile.pictures} pictures")
+        yield CachedConversation(self._engine, images, self.look(images))
+
+    def look(self, images: Sequence[PreparedImage]) -> Pictures:
+        """Patches of pictures that already have the size the profile asks for."""
+        merge = self._processor.merge_size
+        cell = self._processor.patch_size * merge
+        for image in images:
+            if image.width % cell or image.height % cell:
+                raise ValueError(f"picture sides must be multiples of {cell}")
+        grey = [Image.frombytes("L", (i.width, i.height), i.gray) for i in images]
+        made = self._processor(
+            images=[picture.convert("RGB") for picture in grey],
+            do_resize=False,
+            return_tensors="pt",
+        )
+        grid = made["image_grid_thw"]
+        return Pictures(
+            patches=made["pixel_values"].to(self._network.device, self._network.dtype),
+            grid=grid.to(self._network.device),
+            tokens=tuple(int(row.prod()) // merge**2 for row in grid),
+        )
+
+
+def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> TransformersModel:
+    """Verify the folder against its manifest, then load it; nothing is downloaded.
+
+    ``device`` is "auto", "cpu" or "cuda". On a CPU everything is computed in 32-bit
+    floating point, whatever the weights are stored in. Raises :class:`ModelRefused`.
+    """
+    manifest = load_manifest(folder)
+    verify(folder, manifest)
+    if threads:
+        torch.set_num_threads(threads)
+    place = _place(device)
+    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        network: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32 if place == "cpu" else getattr(torch, manifest.accelerator_dtype),
+            attn_implementation="sdpa",
+        )
+        processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelRefused(f"{folder}: cannot be loaded: {type(error).__name__}") from error
+    network.to(place)
+    network.train(False)
+    engine = _engine(folder, network, tokenizer, manifest)
+    emit(Event.MODEL_LOADED, family=manifest.family, trained=manifest.trained, device=place)
+    return TransformersModel(network, engine, processor, manifest)
+
+
+def _place(device: str) -> str:
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ModelRefused("model.device is cuda, but no CUDA device is usable")
+    return "cuda" if available and device != "cpu" else "cpu"
+
+
+def _engine(folder: Path, network: Any, tokenizer: Tokenizer, manifest: Manifest) -> Engine:
+    chat = manifest.scaffolding
+    stops = [tokenizer.token_to_id(token) for token in manifest.stop_tokens]
+    stop_ids = frozenset(number for number in stops if number is not None)
+    if len(stop_ids) != len(stops):
+        raise ModelRefused(f"{folder}: the tokenizer does not know every stop token")
+    picture = tokenizer.token_to_id(chat.picture_token)
+    if picture is None or picture != network.config.image_token_id:
+        raise ModelRefused(f"{folder}: tokenizer and configuration disagree on the picture token")
+    return Engine(network, tokenizer, chat, stop_ids, picture)
