@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from pydicom import Dataset
+
 LINE_END = "\r\n"
 ELLIPSIS = "..."
 LONGEST_TEXT = 8_000
@@ -29,6 +31,7 @@ _PLAIN = str.maketrans(
 # Control, format (bidirectional overrides, zero widths), surrogate, private, unassigned.
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _UNICODE_SETS = frozenset({"ISO_IR 192", "GB18030"})
+_TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _SINGLE_BYTE = {
     "ISO_IR 100": "iso8859_1",
     "ISO_IR 101": "iso8859_2",
@@ -70,6 +73,13 @@ def in_repertoire(text: str, character_sets: tuple[str, ...]) -> str:
         return text
     codec = _codec(character_sets)
     return "".join(_carried(character, codec) for character in text)
+
+
+def fit(report: Dataset, character_sets: tuple[str, ...]) -> None:
+    """Bring every text of an object into the character set it will be written in."""
+    for element in report.iterall():
+        if element.VR in _TEXT_VRS and element.VM == 1:
+            element.value = in_repertoire(str(element.value), character_sets)
 
 
 def _codec(character_sets: tuple[str, ...]) -> str:

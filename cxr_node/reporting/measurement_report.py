@@ -1,0 +1,222 @@
+"""The Structured Report: PS3.16 TID 1500 in a Comprehensive 3D SR or a Comprehensive SR.
+
+Everything in it follows from the request, its UIDs included: building the same request
+twice gives the same object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import highdicom.sr as hd
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from pydicom import Dataset, dcmwrite
+from pydicom.sr.codedict import codes as standard
+from pydicom.uid import ExplicitVRLittleEndian
+
+from cxr_node import __version__
+from cxr_node.domain.errors import NotConformant
+from cxr_node.domain.findings import Reading
+from cxr_node.domain.identifiers import Uid, result_uid
+from cxr_node.domain.priority import PriorityDecision, is_flag
+from cxr_node.reporting import content_items as item
+from cxr_node.reporting.equipment import MODEL_NAME, identify
+from cxr_node.reporting.evaluations import evaluations
+from cxr_node.reporting.image_library import image_library
+from cxr_node.reporting.measurement_groups import measurement_groups
+from cxr_node.reporting.patient_study import (
+    carry,
+    character_sets,
+    procedures,
+    read_header,
+    recorded_at,
+)
+from cxr_node.reporting.templates import Templates
+from cxr_node.reporting.text import clean_line, fit
+
+SrClass = Literal["comprehensive-3d", "comprehensive"]
+_CLASSES = {"comprehensive-3d": hd.Comprehensive3DSR, "comprehensive": hd.ComprehensiveSR}
+_SERIES_NUMBER = 9000
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """All that a report is made of."""
+
+    reading: Reading
+    sources: tuple[Path, ...]
+    """Files of the images that were read, the one with the findings first."""
+    templates: Templates
+    revision: int
+    decision: PriorityDecision
+    built_at: datetime
+    """Aware; the moment the reading was done rather than that of writing it down."""
+    predecessor: Path | None = None
+    """The report of an earlier revision, which this one replaces."""
+    sr_class: SrClass = "comprehensive-3d"
+    station_name: str = "CXR-NODE"
+    site_key: str = ""
+
+
+def build_report(request: ReportRequest) -> Dataset:
+    """Build the report. Raises :class:`NotConformant` if the source names no study."""
+    headers = [read_header(path) for path in request.sources]
+    source = headers[0]
+    study = _study_uid(source)
+    previous = [read_header(request.predecessor)] if request.predecessor else []
+    uid = _report_uid(request, study, previous)
+    created = recorded_at(source, request.built_at)
+    report: Dataset = _CLASSES[request.sr_class](
+        evidence=_evidence(request.reading, study),
+        content=_tree(request, headers, study),
+        series_instance_uid=result_uid("series", uid.text).text,
+        series_number=_SERIES_NUMBER + request.revision,
+        sop_instance_uid=uid.text,
+        instance_number=1,
+        is_complete=True,
+        is_verified=False,
+        is_final=False,
+        previous_versions=previous or None,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        content_date=created.date(),
+        content_time=created.time(),
+        series_date=created.date(),
+        series_time=created.time(),
+        series_description=clean_line(_series_description(request), 64),
+        content_qualification="RESEARCH",
+        coding_schemes=[_private_scheme(request.templates)],
+    )
+    report.InstanceCreationDate = report.ContentDate
+    report.InstanceCreationTime = report.ContentTime
+    identify(report, request.reading.model, request.station_name, created)
+    sets = character_sets(source)
+    fit(report, sets)
+    report.SpecificCharacterSet = list(sets)
+    carry(source, report)
+    return report
+
+
+def encode(report: Dataset) -> bytes:
+    """The report as a DICOM file (PS3.10), Explicit VR Little Endian."""
+    stream = BytesIO()
+    dcmwrite(stream, report, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> Dataset:
+    """TID 1500, row by row."""
+    reading, templates = request.reading, request.templates
+    concepts = templates.codes.concepts
+
+    def tracking_uid(image: Uid, key: str) -> Uid:
+        return result_uid(request.site_key, "tracking", study.text, image.text, key)
+
+    groups = measurement_groups(reading, templates, tracking_uid)
+    said = evaluations(reading, request.decision, templates, tracking_uid)
+    root = hd.ContainerContentItem(concepts.report_title.code, template_id="1500")
+    root.ContentSequence = hd.ContentSequence(
+        [
+            *_language(templates),
+            *_observer(request),
+            *(
+                hd.CodeContentItem(
+                    concepts.procedure_reported.code,
+                    procedure,
+                    hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
+                )
+                for procedure in procedures(headers[0]) or [concepts.default_procedure.code]
+            ),
+            *image_library(reading.images, headers),
+            *([item.container(concepts.imaging_measurements, groups)] if groups else []),
+            item.container(concepts.qualitative_evaluations, said),
+        ]
+    )
+    return root
+
+
+def _language(templates: Templates) -> hd.LanguageOfContentItemAndDescendants:
+    language = templates.wording.language
+    return hd.LanguageOfContentItemAndDescendants(
+        hd.CodedConcept(language.value, "RFC5646", language.meaning)
+    )
+
+
+def _observer(request: ReportRequest) -> hd.ObservationContext:
+    """TID 1001: the observer is a device, namely the model on this station."""
+    model = request.reading.model
+    return hd.ObservationContext(
+        observer_device_context=hd.ObserverContext(
+            observer_type=standard.DCM.Device,
+            observer_identifying_attributes=hd.DeviceObserverIdentifyingAttributes(
+                uid=model.device_uid.text,
+                name=request.station_name,
+                manufacturer_name=model.manufacturer,
+                model_name=MODEL_NAME,
+                serial_number=model.digest,
+            ),
+        )
+    )
+
+
+def _private_scheme(templates: Templates) -> CodingSchemeIdentificationItem:
+    scheme = templates.codes.private_scheme
+    return CodingSchemeIdentificationItem(
+        designator=scheme.designator,
+        name=scheme.name,
+        responsible_organization=scheme.organization,
+    )
+
+
+def _series_description(request: ReportRequest) -> str:
+    markers = request.templates.wording.markers
+    if is_flag(request.decision.priority):
+        return markers.flagged.format(priority=request.decision.priority.value)
+    return markers.read
+
+
+def _evidence(reading: Reading, study: Uid) -> list[Dataset]:
+    """What the library needs of the images; patient and study values are carried later."""
+    found = []
+    for image in reading.images:
+        evidence = Dataset()
+        evidence.StudyInstanceUID = study.text
+        evidence.SeriesInstanceUID = image.series_uid.text
+        evidence.SOPInstanceUID = image.sop_instance_uid.text
+        evidence.SOPClassUID = image.sop_class_uid.text
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+            setattr(evidence, keyword, "")
+        for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+            setattr(evidence, keyword, "")
+        found.append(evidence)
+    return found
+
+
+def _study_uid(source: Dataset) -> Uid:
+    try:
+        return Uid(str(source.StudyInstanceUID))
+    except AttributeError as error:
+        raise NotConformant("the image names no study") from error
+
+
+def _report_uid(request: ReportRequest, study: Uid, previous: list[Dataset]) -> Uid:
+    """Computed from everything the report says, so changed content has another UID."""
+    said = {"reading": asdict(request.reading), "decision": asdict(request.decision)}
+    content = json.dumps(said, sort_keys=True, default=str)
+    return result_uid(
+        request.site_key,
+        "report",
+        study.text,
+        request.revision,
+        request.sr_class,
+        request.station_name,
+        request.templates.version,
+        __version__,
+        hashlib.sha256(content.encode("utf-8")).hexdigest(),
+        *(str(earlier.SOPInstanceUID) for earlier in previous),
+    )
