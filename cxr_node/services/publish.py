@@ -1,0 +1,221 @@
+"""Publishing: a finished reading becomes objects, deliveries and a reported study.
+
+Objects are built and made durable outside any transaction; one transaction then writes
+everything together, under the token of the claim. Built twice, an object has the same UID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.errors import IllegalMove
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.findings import Reading, ReadingKind
+from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.ports import Clock, Doorbell, Progress, Spool, SpooledFile
+from cxr_node.domain.priority import RANK, PriorityDecision
+from cxr_node.domain.study import StudyState
+from cxr_node.reporting.measurement_report import ReportRequest, SrClass, build_report, encode
+from cxr_node.reporting.templates import Templates
+from cxr_node.services.prioritise import decide
+from cxr_node.store import jobs, outbox, readings, studies
+from cxr_node.store.database import Database
+from cxr_node.store.jobs import Claim
+from cxr_node.store.schema import RevisionRow, StudyRow
+
+REPORT = "sr"
+"""Kind of a Structured Report among the result objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltObject:
+    """An object that is durable but not yet recorded."""
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_uid: str
+    predecessor_uid: str
+    file: SpooledFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a claim asks for, read in one transaction."""
+
+    study_pk: int
+    number: int
+    reading: Reading
+    sources: tuple[Path, ...]
+    predecessor: Path | None
+    predecessor_uid: str
+    read_at: datetime
+
+
+class Publish:
+    """Writes what a reading said into the study, the outbox and the worklist."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        spool: Spool,
+        clock: Clock,
+        templates: Templates,
+        sr_class: SrClass,
+        station_name: str,
+        site_key: str,
+        destinations: Sequence[str],
+        ring: Doorbell,
+    ) -> None:
+        self._db = db
+        self._spool = spool
+        self._clock = clock
+        self._templates = templates
+        self._sr_class: SrClass = sr_class
+        self._station_name = station_name
+        self._site_key = site_key
+        self._destinations = tuple(destinations)
+        self._bell = ring
+
+    def run(self, claim: Claim, progress: Progress) -> None:
+        """As :meth:`publish`, for a worker that beats while it works."""
+        self.publish(claim, progress)
+
+    def publish(self, claim: Claim, progress: Progress = lambda: None) -> None:
+        """Build and commit. Raises :class:`LeaseLost` when another worker holds the job;
+        then nothing is recorded, and the files written are swept as orphans."""
+        inputs = self._gather(claim)
+        decision = decide(inputs.reading, self._templates)
+        built = [self._report(inputs, decision)]
+        progress()
+        self._commit(claim, inputs, decision, built)
+        for made in built:
+            emit(
+                Event.REPORT_BUILT,
+                job=claim.job_pk,
+                kind=made.kind,
+                instance=Uid(made.sop_instance_uid),
+                bytes=made.file.size,
+            )
+        if self._destinations:
+            self._bell.ring("deliver")
+
+    def _gather(self, claim: Claim) -> _Inputs:
+        with self._db.read() as session:
+            revision = session.get_one(RevisionRow, claim.revision_pk)
+            reading = readings.load_reading(session, revision.id, ReadingKind.READ)
+            if reading is None:
+                raise IllegalMove("a study without a full reading cannot be reported")
+            rows = studies.instances_of(session, revision.study_pk, revision.number)
+            paths = {row.sop_instance_uid: Path(row.path) for row in rows}
+            earlier = outbox.newest_object(session, revision.study_pk, REPORT, revision.number)
+            moments = studies.milestones(session, revision.id)
+            return _Inputs(
+                study_pk=revision.study_pk,
+                number=revision.number,
+                reading=reading,
+                sources=tuple(paths[image.sop_instance_uid.text] for image in reading.images),
+                predecessor=Path(earlier.path) if earlier else None,
+                predecessor_uid=earlier.sop_instance_uid if earlier else "",
+                read_at=moments.get(Milestone.READ_DONE) or self._clock.now(),
+            )
+
+    def _report(self, inputs: _Inputs, decision: PriorityDecision) -> BuiltObject:
+        report = build_report(
+            ReportRequest(
+                reading=inputs.reading,
+                sources=inputs.sources,
+                templates=self._templates,
+                revision=inputs.number,
+                decision=decision,
+                built_at=inputs.read_at,
+                predecessor=inputs.predecessor,
+                sr_class=self._sr_class,
+                station_name=self._station_name,
+                site_key=self._site_key,
+            )
+        )
+        name = Uid(str(report.SOPInstanceUID))
+        return BuiltObject(
+            kind=REPORT,
+            sop_class_uid=str(report.SOPClassUID),
+            sop_instance_uid=name.text,
+            series_uid=str(report.SeriesInstanceUID),
+            predecessor_uid=inputs.predecessor_uid,
+            file=self._spool.write(name, encode(report)),
+        )
+
+    def _commit(
+        self,
+        claim: Claim,
+        inputs: _Inputs,
+        decision: PriorityDecision,
+        built: Sequence[BuiltObject],
+    ) -> None:
+        now = self._clock.now()
+        with self._db.begin() as session:
+            jobs.finish(session, claim, now)
+            newer = _newer_report(session, inputs.study_pk, inputs.number)
+            destinations = () if newer else self._destinations
+            for made in built:
+                _record(session, claim.revision_pk, made, destinations, now)
+            _raise_if_higher(session, claim.revision_pk, inputs.study_pk, decision, now)
+            studies.move(session, claim.revision_pk, StudyState.REPORTED, now)
+            studies.mark(session, claim.revision_pk, Milestone.REPORTED, now)
+            if not destinations:
+                studies.move(session, claim.revision_pk, StudyState.DELIVERED, now)
+                studies.mark(session, claim.revision_pk, Milestone.DELIVERED, now)
+            studies.supersede_earlier(session, inputs.study_pk, newer or inputs.number, now)
+
+
+def _record(
+    session: Session,
+    revision_pk: int,
+    made: BuiltObject,
+    destinations: Sequence[str],
+    now: datetime,
+) -> None:
+    row = outbox.add_object(
+        session,
+        revision_pk,
+        kind=made.kind,
+        sop_class_uid=made.sop_class_uid,
+        sop_instance_uid=made.sop_instance_uid,
+        series_uid=made.series_uid,
+        predecessor_uid=made.predecessor_uid,
+        file=made.file,
+        now=now,
+    )
+    for destination in destinations:
+        outbox.add_delivery(session, row.id, destination, now)
+
+
+def _raise_if_higher(
+    session: Session,
+    revision_pk: int,
+    study_pk: int,
+    decision: PriorityDecision,
+    now: datetime,
+) -> None:
+    """The reading raised the study when it was done; only changed rules can ask for more."""
+    if session.get_one(StudyRow, study_pk).priority_rank < RANK[decision.priority]:
+        studies.raise_priority(session, study_pk, revision_pk, decision, "publish", now)
+
+
+def _newer_report(session: Session, study_pk: int, number: int) -> int | None:
+    """Number of a later revision that was reported first: this report is kept, not sent."""
+    reported = (StudyState.REPORTED.value, StudyState.DELIVERED.value)
+    statement = select(func.max(RevisionRow.number)).where(
+        RevisionRow.study_pk == study_pk,
+        RevisionRow.number > number,
+        RevisionRow.state.in_(reported),
+    )
+    return session.scalar(statement)
