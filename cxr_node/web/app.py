@@ -1,0 +1,75 @@
+"""The HTTP application: the reading room pages, the API, and what an operator watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+import cxr_node
+from cxr_node.domain.errors import StoreUnavailable
+from cxr_node.domain.events import Event, emit_failure
+from cxr_node.domain.ports import Clock, SystemClock
+from cxr_node.web import api, operations, pages
+from cxr_node.web.documents import Problem
+from cxr_node.web.guard import Guard
+from cxr_node.web.layout import render
+from cxr_node.web.source import PageSource
+
+_STATIC = Path(__file__).parent / "static"
+_RETRY_SECONDS = "5"
+_MESSAGES = {
+    404: ("not-found", "There is nothing under this address."),
+    405: ("method-not-allowed", "This address can only be read."),
+}
+
+
+def create_app(source: PageSource, clock: Clock | None = None) -> FastAPI:
+    """Everything the node serves over HTTP, read-only, made from ``source``."""
+    app = FastAPI(
+        title="CXR node",
+        version=cxr_node.__version__,
+        description="Reading worklist and readings of a chest X-ray reading node. Read-only.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    timekeeper = clock or SystemClock()
+    app.include_router(pages.routes(source, timekeeper))
+    app.include_router(api.routes(source, timekeeper))
+    app.include_router(operations.routes(source))
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Guard)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    code, message = _MESSAGES.get(status, ("refused", "The request cannot be answered."))
+    return _problem(request, status, Problem(code=code, message=message), headers)
+
+
+async def _store_unavailable(request: Request, error: Exception) -> Response:
+    message = "The database does not answer. Nothing is lost; try again in a few seconds."
+    problem = Problem(code=StoreUnavailable.code, message=message)
+    return _problem(request, 503, problem, {"retry-after": _RETRY_SECONDS})
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    emit_failure(Event.LOOP_FAILED, error)
+    problem = Problem(code="failed", message="The node could not answer; its log says where.")
+    return _problem(request, 500, problem, {})
+
+
+def _problem(request: Request, status: int, problem: Problem, headers: dict[str, str]) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse(problem.model_dump(), status, headers)
+    return render("problem.html", {"problem": problem, "status": status}, status, headers)

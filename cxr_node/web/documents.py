@@ -1,0 +1,357 @@
+"""The JSON documents of the API, as typed models; the same content as the pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cxr_node.domain import eligibility
+from cxr_node.domain.findings import Box, Finding, Presence, Reading, ReadingKind
+from cxr_node.domain.priority import Priority
+from cxr_node.domain.stages import StageKey
+from cxr_node.domain.study import StudyState, VisibleState
+from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
+from cxr_node.web import words
+from cxr_node.web.source import ResultObject, RevisionLine, StoredImage, StudyPage
+
+
+class Document(BaseModel):
+    """A frozen JSON object."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Delivery(Document):
+    """One result object at one destination."""
+
+    destination: str
+    state: str = Field(description="waiting, sending, sent or parked; sent means status 0x0000")
+    attempts: int
+    last_status: str = Field(description="DIMSE status of the last attempt, or empty")
+    last_error: str
+    advice: str = Field(description="what happens next, or what to do")
+
+    @classmethod
+    def of(cls, status: DeliveryStatus) -> Self:
+        return cls(
+            destination=status.destination,
+            state=status.state,
+            attempts=status.attempts,
+            last_status=words.dimse_status(status.last_status),
+            last_error=words.shown(status.last_error),
+            advice=words.delivery_advice(status),
+        )
+
+
+class WorklistItem(Document):
+    """One line of the reading worklist. Text from DICOM headers is cleaned for display."""
+
+    study_uid: str
+    accession_number: str
+    patient_id: str
+    patient_name: str = Field(description="Person Name as received, caret form")
+    birth_date: str
+    sex: str
+    study_date: str
+    study_time: str
+    study_description: str
+    sender: str
+    view: str
+    revision: int
+    state: StudyState
+    visible_state: VisibleState = Field(description="the one state a person sees")
+    words: str = Field(description="why, or what to do")
+    priority: Priority
+    priority_words: str
+    findings: list[str] = Field(description="keys of the findings held present")
+    received_at: datetime
+    last_image_at: datetime
+    flagged_at: datetime | None
+    reported_at: datetime | None
+    deliveries: list[Delivery]
+
+    @classmethod
+    def of(cls, entry: WorklistEntry) -> Self:
+        study, patient, clean = entry.study, entry.patient, words.shown
+        return cls(
+            study_uid=study.study_uid.text,
+            accession_number=clean(study.accession_number),
+            patient_id=clean(patient.patient_id),
+            patient_name=clean(patient.name),
+            birth_date=clean(patient.birth_date),
+            sex=clean(patient.sex),
+            study_date=clean(study.study_date),
+            study_time=clean(study.study_time),
+            study_description=clean(study.description),
+            sender=clean(entry.sender),
+            view=clean(entry.view),
+            revision=entry.revision,
+            state=entry.state,
+            visible_state=entry.visible,
+            words=words.why(entry),
+            priority=entry.priority,
+            priority_words=clean(entry.priority_words),
+            findings=[clean(key) for key in entry.findings],
+            received_at=entry.received_at,
+            last_image_at=entry.last_image_at,
+            flagged_at=entry.flagged_at,
+            reported_at=entry.reported_at,
+            deliveries=[Delivery.of(delivery) for delivery in entry.deliveries],
+        )
+
+
+class Worklist(Document):
+    """The reading worklist: flagged first, then the longest waiting."""
+
+    at: datetime
+    counts: dict[VisibleState, int]
+    queue: dict[str, int] = Field(description="jobs waiting or running, by kind")
+    studies: list[WorklistItem]
+
+
+class BoxDocument(Document):
+    """A rectangle in original image pixels, origin at the top left corner."""
+
+    sop_instance_uid: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @classmethod
+    def of(cls, box: Box) -> Self:
+        return cls(
+            sop_instance_uid=box.sop_instance_uid.text, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1
+        )
+
+
+class FindingDocument(Document):
+    """One statement about one finding."""
+
+    key: str
+    presence: Presence
+    probability: float | None
+    threshold: float
+    calibrated: bool
+    side: str | None
+    zone: str | None
+    severity: str | None
+    position: str | None
+    box: BoxDocument | None
+    description: str
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        return cls(
+            key=finding.kind.value,
+            presence=finding.presence,
+            probability=finding.probability,
+            threshold=finding.threshold,
+            calibrated=finding.calibrated,
+            side=finding.laterality,
+            zone=finding.zone,
+            severity=finding.severity,
+            position=finding.position,
+            box=BoxDocument.of(finding.box) if finding.box else None,
+            description=words.shown(finding.description),
+        )
+
+
+class AnswerDocument(Document):
+    """One question of the eight steps and its answer."""
+
+    stage: StageKey
+    question: str
+    subject: str
+    prompt: str
+    answer: str
+    probabilities: dict[str, float]
+    accepted: bool
+    problem: str
+
+
+class ReadingDocument(Document):
+    """What one pass of the model said; unverified by a person."""
+
+    kind: ReadingKind
+    model_name: str
+    model_version: str
+    model_digest: str
+    model_statement: str
+    intended_use: str
+    outside_intended_use: str = Field(description="why not to rely on it; empty when within use")
+    verified: bool = Field(description="always false: no person has verified this")
+    projection: str | None
+    quality: dict[str, str]
+    abnormal: float | None
+    cardiothoracic_ratio: float | None
+    findings: list[FindingDocument]
+    findings_text: str
+    impression: str
+    trend: str
+    acr_category: int | None
+    next_step: str | None
+    skipped: dict[StageKey, str]
+    warnings: list[str]
+    answers: list[AnswerDocument]
+
+    @classmethod
+    def of(cls, reading: Reading) -> Self:
+        model, clean = reading.model, words.shown_lines
+        return cls(
+            kind=reading.kind,
+            model_name=clean(model.name),
+            model_version=clean(model.version),
+            model_digest=model.digest,
+            model_statement=clean(model.statement),
+            intended_use=clean(model.intended_use),
+            outside_intended_use=clean(reading.outside_intended_use),
+            verified=False,
+            projection=reading.projection,
+            quality=reading.quality,
+            abnormal=reading.abnormal,
+            cardiothoracic_ratio=reading.ratio.value if reading.ratio else None,
+            findings=[FindingDocument.of(finding) for finding in reading.findings],
+            findings_text=clean(reading.findings_text),
+            impression=clean(reading.impression),
+            trend=clean(reading.trend),
+            acr_category=reading.advice.acr_category if reading.advice else None,
+            next_step=reading.advice.next_step if reading.advice else None,
+            skipped={item.stage: clean(item.reason) for item in reading.skipped},
+            warnings=[clean(warning) for warning in reading.warnings],
+            answers=_answers(reading),
+        )
+
+
+def _answers(reading: Reading) -> list[AnswerDocument]:
+    return [
+        AnswerDocument(
+            stage=turn.stage,
+            question=turn.question,
+            subject=turn.subject,
+            prompt=words.shown_lines(turn.prompt),
+            answer=words.shown_lines(turn.answer),
+            probabilities=turn.probabilities,
+            accepted=turn.accepted,
+            problem=words.shown(turn.problem),
+        )
+        for turn in reading.turns
+    ]
+
+
+class ImageDocument(Document):
+    """One stored instance."""
+
+    sop_instance_uid: str
+    view: str
+    rows: int | None
+    columns: int | None
+    revision: int
+    received_at: datetime
+    reason: str = Field(description="code of why it is not read; empty for an eligible image")
+    reason_words: str
+
+    @classmethod
+    def of(cls, image: StoredImage) -> Self:
+        return cls(
+            sop_instance_uid=image.sop_instance_uid.text,
+            view=image.view,
+            rows=image.rows,
+            columns=image.columns,
+            revision=image.revision,
+            received_at=image.received_at,
+            reason=image.reason.value if image.reason else "",
+            reason_words=eligibility.WORDS[image.reason] if image.reason else "",
+        )
+
+
+class RevisionDocument(Document):
+    """One revision of the study."""
+
+    number: int
+    state: StudyState
+    reason: str
+    first_received_at: datetime
+    last_received_at: datetime
+
+    @classmethod
+    def of(cls, line: RevisionLine) -> Self:
+        return cls(
+            number=line.number,
+            state=line.state,
+            reason=words.shown(line.reason),
+            first_received_at=line.first_received_at,
+            last_received_at=line.last_received_at,
+        )
+
+
+class ObjectDocument(Document):
+    """One DICOM object the node built."""
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    predecessor_uid: str
+    revision: int
+    created_at: datetime
+    deliveries: list[Delivery]
+
+    @classmethod
+    def of(cls, built: ResultObject) -> Self:
+        return cls(
+            kind=built.kind,
+            sop_class_uid=built.sop_class_uid.text,
+            sop_instance_uid=built.sop_instance_uid.text,
+            predecessor_uid=built.predecessor_uid,
+            revision=built.revision,
+            created_at=built.created_at,
+            deliveries=[Delivery.of(delivery) for delivery in built.deliveries],
+        )
+
+
+class StudyDocument(Document):
+    """All that is known of one study."""
+
+    study: WorklistItem
+    images: list[ImageDocument]
+    reading: ReadingDocument | None
+    reading_revision: int | None = Field(description="the revision that was read")
+    milestones: dict[str, datetime]
+    revisions: list[RevisionDocument]
+    objects: list[ObjectDocument]
+
+    @classmethod
+    def of(cls, page: StudyPage) -> Self:
+        return cls(
+            study=WorklistItem.of(page.entry),
+            images=[ImageDocument.of(image) for image in page.images],
+            reading=ReadingDocument.of(page.reading) if page.reading else None,
+            reading_revision=page.reading_revision,
+            milestones={name.value: at for name, at in page.milestones.items()},
+            revisions=[RevisionDocument.of(line) for line in page.revisions],
+            objects=[ObjectDocument.of(built) for built in page.objects],
+        )
+
+
+class Problem(Document):
+    """Why a request was not answered."""
+
+    code: str
+    message: str
+
+
+class ComponentDocument(Document):
+    """One part of the node."""
+
+    working: bool
+    words: str
+
+
+class Readiness(Document):
+    """Whether the node can take and read studies, and the first part that cannot."""
+
+    ready: bool
+    first_broken: str | None
+    components: dict[str, ComponentDocument]
