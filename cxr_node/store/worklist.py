@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -191,12 +190,12 @@ def counts(session: Session) -> dict[str, int]:
 
 def queue_depth(session: Session) -> dict[str, int]:
     """Number of jobs waiting by kind, and of deliveries under ``deliver``."""
-    rows: Iterable[tuple[str, int]] = session.execute(
+    rows = session.execute(
         select(JobRow.kind, func.count())
         .where(JobRow.state == JobState.WAITING.value)
         .group_by(JobRow.kind)
-    ).tuples()
-    waiting = dict(rows)
+    )
+    waiting = {kind: number for kind, number in rows}  # noqa: C416 - dict() takes rows for a mapping
     depth = {kind.value: waiting.get(kind.value, 0) for kind in JobKind}
     open_deliveries = select(func.count()).where(DeliveryRow.state == DeliveryState.WAITING.value)
     depth["deliver"] = session.scalar(open_deliveries) or 0
