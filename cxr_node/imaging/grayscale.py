@@ -112,7 +112,12 @@ def _inverted(header: Dataset, claims: PixelFacts) -> bool:
     """Whether low values are to be shown bright.
 
     In DX, MONOCHROME1 and Presentation LUT Shape INVERSE say the same thing twice
-    (PS3.3 C.8.11.3.1.2), so either is enough and both do not cancel.
+    (PS3.3 C.8.11.3.1.2), so either is enough and both do not cancel. An image for
+    processing has no grey scale for the eye yet; there the sign of the intensity
+    relationship says where the bones are.
     """
+    sign = header.get("PixelIntensityRelationshipSign")
+    if header.get("PresentationIntentType") == "FOR PROCESSING" and sign in (1, -1):
+        return bool(sign == 1)
     shape = str(header.get("PresentationLUTShape", "")).upper()
     return claims.photometric == "MONOCHROME1" or shape == "INVERSE"

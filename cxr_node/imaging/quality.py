@@ -23,7 +23,7 @@ from cxr_node.domain.errors import NotReadable
 _SIDE = 128
 LEAST_CONTRAST = 8.0
 """Grey levels of 255."""
-LEAST_CORRELATION = 0.6
+LEAST_CORRELATION = 0.75
 _LEAST_PIXELS = 16
 
 
