@@ -1,0 +1,164 @@
+"""Sends result objects to their destinations by C-STORE, and asks them for an echo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileDataset
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+
+from cxr_node.config import PeerSection
+from cxr_node.dicom.contexts import NATIVE, VERIFICATION
+from cxr_node.dicom.reception import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+from cxr_node.dicom.values import BROKEN_VALUE
+from cxr_node.domain.errors import Undeliverable
+
+_LONGEST_CONNECT = 10.0
+
+
+class Outcome(Enum):
+    """What a C-STORE response status means for the delivery."""
+
+    SENT = "sent"
+    TRY_AGAIN = "try again"
+    REFUSED = "refused"
+
+
+OUTCOMES: tuple[tuple[int, int, Outcome], ...] = (
+    (0xFFFF, 0x0000, Outcome.SENT),
+    (0xF000, 0xB000, Outcome.SENT),  # stored, with a warning
+    (0xFFFF, 0x0001, Outcome.SENT),
+    (0xFFFF, 0x0107, Outcome.SENT),
+    (0xFFFF, 0x0116, Outcome.SENT),
+    (0xFF00, 0xA700, Outcome.TRY_AGAIN),  # out of resources
+    (0xFFFF, 0x0110, Outcome.TRY_AGAIN),  # processing failure
+    (0xFFFF, 0x0210, Outcome.TRY_AGAIN),  # duplicate invocation
+    (0xFFFF, 0x0213, Outcome.TRY_AGAIN),  # resource limitation
+    (0xFFFF, 0xFE00, Outcome.TRY_AGAIN),  # cancelled at the other end
+    (0x0000, 0x0000, Outcome.REFUSED),  # everything else
+)
+"""Mask, value, meaning; the first match decides (PS3.4 B.2.3, PS3.7 C)."""
+
+
+def outcome_of(status: int) -> Outcome:
+    """Look a status up in the table."""
+    return next(found for mask, value, found in OUTCOMES if status & mask == value)
+
+
+class DimseSender:
+    """Fulfils :class:`cxr_node.domain.ports.ObjectSender` for DICOM destinations.
+
+    ``timeout_seconds`` bounds each wait of one attempt: connecting (at most 10 s),
+    negotiating, the response, and the socket itself.
+    """
+
+    def __init__(
+        self,
+        own_ae: str,
+        destinations: Sequence[PeerSection],
+        timeout_seconds: float,
+        max_pdu: int = 131_072,
+    ) -> None:
+        self._own_ae = own_ae
+        self._destinations = {peer.name: peer for peer in destinations}
+        self._timeout = timeout_seconds
+        self._max_pdu = max_pdu
+
+    def send(self, destination: str, path: Path) -> int:
+        """One C-STORE on its own association; returns 0x0000 or a warning status.
+
+        Raises :class:`Undeliverable`, permanent where no repetition can help: the file
+        cannot be read, the destination is not configured, takes no such object, or
+        refused this one.
+        """
+        ds = _load(path)
+        entity = self._entity()
+        syntax = ds.file_meta.TransferSyntaxUID
+        native = syntax in NATIVE
+        entity.add_requested_context(ds.SOPClassUID, list(NATIVE) if native else [syntax])
+        association = self._associate(entity, destination)
+        try:
+            answer = association.send_c_store(ds)
+        except (ValueError, AttributeError, RuntimeError) as error:
+            lost = not association.is_established
+            raise Undeliverable("the object could not be sent", permanent=not lost) from error
+        finally:
+            _release(association)
+        return _settled(answer)
+
+    def echo(self, destination: str) -> None:
+        """C-ECHO. Raises :class:`Undeliverable` unless the answer is success."""
+        entity = self._entity()
+        entity.requested_contexts = [build_context(VERIFICATION, list(NATIVE))]
+        association = self._associate(entity, destination)
+        try:
+            answer = association.send_c_echo()
+        except (ValueError, RuntimeError) as error:
+            raise Undeliverable("the echo could not be sent", permanent=False) from error
+        finally:
+            _release(association)
+        status = _status(answer)
+        if status != 0:
+            raise Undeliverable("the echo was refused", permanent=False, status=status)
+
+    def _entity(self) -> ApplicationEntity:
+        entity = ApplicationEntity(self._own_ae)
+        entity.implementation_class_uid = IMPLEMENTATION_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION
+        entity.connection_timeout = min(_LONGEST_CONNECT, self._timeout)
+        entity.acse_timeout = self._timeout
+        entity.dimse_timeout = self._timeout
+        entity.network_timeout = self._timeout
+        return entity
+
+    def _associate(self, entity: ApplicationEntity, destination: str) -> Association:
+        peer = self._destinations.get(destination)
+        if peer is None:
+            raise Undeliverable("the destination is not configured", permanent=True)
+        try:
+            association = entity.associate(
+                peer.host, peer.port, ae_title=peer.ae_title, max_pdu=self._max_pdu
+            )
+        except OSError as error:  # the name does not resolve
+            raise Undeliverable("the destination has no address", permanent=False) from error
+        if association.is_established:
+            return association
+        if association.rejected_contexts:
+            raise Undeliverable("the destination takes no such object", permanent=True)
+        if association.is_rejected:
+            raise Undeliverable("the association was rejected", permanent=False)
+        raise Undeliverable("no association", permanent=False)
+
+
+def _load(path: Path) -> FileDataset:
+    try:
+        return dcmread(path)
+    except BROKEN_VALUE as error:
+        raise Undeliverable("the object cannot be read", permanent=True) from error
+
+
+def _settled(answer: Dataset) -> int:
+    status = _status(answer)
+    outcome = outcome_of(status)
+    if outcome is Outcome.SENT:
+        return status
+    again = outcome is Outcome.TRY_AGAIN
+    words = "refused for now" if again else "refused"
+    raise Undeliverable(f"{words}: 0x{status:04X}", permanent=not again, status=status)
+
+
+def _status(answer: Dataset) -> int:
+    """An empty answer is the library's way to say: aborted, or nothing came in time."""
+    if "Status" not in answer:
+        raise Undeliverable("no answer", permanent=False)
+    return int(answer.Status)
+
+
+def _release(association: Association) -> None:
+    if association.is_established:
+        association.release()
