@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessorPil
 from transformers.utils import logging as library_logging
@@ -84,22 +85,38 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
     place = _place(device)
     library_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        network: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32 if place == "cpu" else getattr(torch, manifest.accelerator_dtype),
-            attn_implementation="sdpa",
-        )
+        network = _network(folder, torch.float32 if place == "cpu" else _dtype(manifest))
         processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelRefused(f"{folder}: cannot be loaded: {type(error).__name__}") from error
     network.to(place)
     network.train(False)
     engine = _engine(folder, network, tokenizer, manifest)
     emit(Event.MODEL_LOADED, family=manifest.family, trained=manifest.trained, device=place)
     return TransformersModel(network, engine, processor, manifest)
+
+
+def _network(folder: Path, dtype: torch.dtype) -> Any:
+    found: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=dtype,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+    )
+    network, report = found
+    # The library would fill a gap with fresh random weights and only log it.
+    faults = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
+    if faults:
+        raise ModelRefused(f"{folder}: weights and architecture disagree on {faults[0]}")
+    return network
+
+
+def _dtype(manifest: Manifest) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, manifest.accelerator_dtype)
+    return dtype
 
 
 def _place(device: str) -> str:
