@@ -30,6 +30,11 @@ class PixelReader:
         self._inspecting = DecoderProcess(config.memory_bytes, config.seconds, command=command)
         self._decoding = DecoderProcess(config.memory_bytes, config.seconds, command=command)
 
+    @property
+    def decoder_pid(self) -> int | None:
+        """Process id of the decoder, for the operator and the tests; None before the first."""
+        return self._decoding.pid
+
     def inspect(self, path: Path, pixels: PixelFacts) -> None:
         """Compare the header's claims with the stored bytes and the codestream's header."""
         if not pixels.has_pixels:
