@@ -30,6 +30,7 @@ from cxr_node.web.source import (
 from tests.readings import DX, IMAGE, sample_reading
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+ADDRESS = Address("CXRNODE", "127.0.0.1", 11112)
 STUDY = Uid("1.2.826.0.1.3680043.8.498.100")
 
 _DELIVERIES = (
@@ -126,7 +127,7 @@ class FakePages:
     pages: dict[Uid, StudyPage] = field(default_factory=dict)
     pictures: dict[tuple[Uid, Uid], bytes] = field(default_factory=dict)
     components: Mapping[str, Component] = field(default_factory=dict)
-    address: Address = Address("CXRNODE", "127.0.0.1", 11112)
+    address: Address = ADDRESS
     down: bool = False
 
     def worklist(self) -> Sequence[WorklistEntry]:
@@ -147,7 +148,7 @@ class FakePages:
         return b"cxr_node_studies 1\n"
 
     def counts(self) -> Counts:
-        number = {state: 0 for state in VisibleState}
+        number = dict.fromkeys(VisibleState, 0)
         for line in self.entries:
             number[line.visible] += 1
         return Counts(number, {"triage": 0, "read": 1})

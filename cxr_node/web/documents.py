@@ -229,8 +229,8 @@ def _answers(reading: Reading) -> list[AnswerDocument]:
     return [
         AnswerDocument(
             stage=turn.stage,
-            question=turn.question,
-            subject=turn.subject,
+            question=words.shown(turn.question),
+            subject=words.shown(turn.subject),
             prompt=words.shown_lines(turn.prompt),
             answer=words.shown_lines(turn.answer),
             probabilities=turn.probabilities,

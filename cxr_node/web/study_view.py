@@ -145,7 +145,7 @@ def _turn_line(turn: Turn) -> TurnLine:
         question=words.plain(turn.question),
         subject=words.subject(turn.subject),
         prompt=words.shown_lines(turn.prompt),
-        answer=words.plain(turn.answer) if options else words.shown_lines(turn.answer),
+        answer=words.answer(turn.answer),
         options=options,
         accepted=turn.accepted,
         problem=words.shown(turn.problem),

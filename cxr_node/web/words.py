@@ -132,6 +132,25 @@ def subject(key: str) -> str:
 _NAMES = {FindingKind.EDEMA: "pulmonary edema", FindingKind.PLEURAL_OTHER: "other pleural finding"}
 
 
+def answer(text: str) -> str:
+    """A model's answer: a key of the vocabulary as words, text as it was written."""
+    return shown_lines(text) if " " in text else plain(text)
+
+
+_OBJECT_NAMES = {
+    "sr": "Structured Report",
+    "ko": "Key Object Selection",
+    "gsps": "Presentation State",
+    "sc": "Secondary Capture",
+    "pdf": "Encapsulated PDF",
+}
+
+
+def object_name(kind: str) -> str:
+    """What kind of DICOM object this is, in words."""
+    return _OBJECT_NAMES.get(kind, plain(kind))
+
+
 def finding_name(kind: str) -> str:
     """A finding or device as a radiologist writes it; an unknown key as plain words."""
     known = next((k for k in FindingKind if k.value == kind), None)

@@ -1,5 +1,5 @@
 /** Writes every time of `root` in the reader's own time zone; the page is sent with UTC. */
-const format = new Intl.DateTimeFormat(undefined, {
+const format = new Intl.DateTimeFormat("sv-SE", {
   year: "numeric", month: "2-digit", day: "2-digit",
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
