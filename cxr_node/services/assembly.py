@@ -18,7 +18,7 @@ from cxr_node.domain.study import StudyState
 from cxr_node.store import jobs, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
-from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
+from cxr_node.store.schema import InstanceRow, JobRow, RevisionRow, StudyRow
 
 _BATCH = 50
 _NO_ANSWER = (StudyState.NOT_ELIGIBLE, StudyState.SUPERSEDED, StudyState.WITHDRAWN)
@@ -95,7 +95,11 @@ def _reason(instances: list[InstanceRow]) -> Reason | None:
 
 
 def _answered_by(session: Session, revision: RevisionRow) -> RevisionRow | None:
-    """An earlier revision of the study with the same work: late objects added no image to read."""
+    """An earlier revision of the study with the same work: late objects added no image to read.
+
+    None where a job of this revision exists: then somebody may be at work on it.
+    """
+    begun = select(JobRow.id).filter_by(revision_pk=revision.id).exists()
     statement = (
         select(RevisionRow)
         .where(
@@ -103,6 +107,7 @@ def _answered_by(session: Session, revision: RevisionRow) -> RevisionRow | None:
             RevisionRow.number < revision.number,
             RevisionRow.work_key == revision.work_key,
             RevisionRow.state.not_in([state.value for state in _NO_ANSWER]),
+            ~begun,
         )
         .order_by(RevisionRow.number.desc())
         .limit(1)
