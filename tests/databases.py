@@ -84,3 +84,11 @@ def _create(url: str, name: str, options: str = "") -> None:
     plain = url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} {options}".encode())
+
+
+@pytest.fixture
+def new_postgresql(postgresql_url: str) -> str:
+    """URL of an empty PostgreSQL database of its own."""
+    name = f"empty_{next(_NUMBERS)}"
+    _create(postgresql_url, name)
+    return _named(postgresql_url, name)

@@ -58,9 +58,7 @@ class RunningNode:
         self.log = self.folder / "node.log"
         self.page = NodePage("127.0.0.1", self.web_port)
         self.config.write_text(toml(self._sections(), (self._sender(), *self.destinations)))
-        node = PeerSection(
-            name="node", ae_title="CXRNODE", host="127.0.0.1", port=self.dicom_port
-        )
+        node = PeerSection(name="node", ae_title="CXRNODE", host="127.0.0.1", port=self.dicom_port)
         self.modality = DimseSender(
             own_ae=SENDER_AE, destinations=(node,), timeout_seconds=20.0, max_pdu=131_072
         )
@@ -127,6 +125,18 @@ class RunningNode:
         """One association per file; raises what the node answered."""
         for path in paths:
             self.modality.send("node", path)
+
+    def command(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``cxr-node verb`` with this node's configuration."""
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "cxr_node.entry.cli", verb, *arguments),
+                *("--config", str(self.config)),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
 
     def study(self, study_uid: str) -> WorklistItem | None:
         return next((s for s in self.page.studies() if s.study_uid == study_uid), None)

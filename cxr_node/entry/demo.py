@@ -21,8 +21,8 @@ from rich.live import Live
 
 from cxr_node.config import PeerSection
 from cxr_node.dicom.archive import ReceivingAE
-from cxr_node.dicom.store_scu import DimseSender
-from cxr_node.domain.errors import CxrNodeError, Undeliverable
+from cxr_node.dicom.modality import Modality
+from cxr_node.domain.errors import CxrNodeError
 from cxr_node.entry.demo_results import Outcome, collect, progress_table, result_table
 from cxr_node.entry.demo_studies import Shipment, generated_shipments, own_shipments
 from cxr_node.entry.http_client import NodePage
@@ -171,17 +171,18 @@ def _run_studies(
     shipments: Sequence[Shipment], sandbox: _Sandbox, page: NodePage, console: Console
 ) -> list[Outcome]:
     node = PeerSection(name="node", ae_title=_NODE_AE, host="127.0.0.1", port=sandbox.dicom_port)
-    sender = DimseSender(
-        own_ae=_MODALITY_AE, destinations=(node,), timeout_seconds=30.0, max_pdu=131_072
-    )
+    modality = Modality(_MODALITY_AE, node)
     refusals: dict[Shipment, str] = {}
     deadline = time.monotonic() + 30.0 + _STUDY_SECONDS * len(shipments)
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         for number, shipment in enumerate(shipments, 1):
             live.update(f"sending {number}/{len(shipments)}: {shipment.name}")
-            refused = _send(sender, shipment)
+            sent = modality.send(shipment.files)
+            refused = [
+                f"{answer.words}{_hex(answer.status)}" for answer in sent if not answer.taken
+            ]
             if refused:
-                refusals[shipment] = refused
+                refusals[shipment] = refused[-1]
         while True:
             outcomes = collect(shipments, refusals, page, sandbox.folder / "pacs")
             live.update(progress_table(outcomes))
@@ -190,15 +191,8 @@ def _run_studies(
             time.sleep(_SHOWN_EVERY_SECONDS)
 
 
-def _send(sender: DimseSender, shipment: Shipment) -> str:
-    """Send every file; return why one was refused, or nothing."""
-    refused = ""
-    for path in shipment.files:
-        try:
-            sender.send("node", path)
-        except Undeliverable as error:
-            refused = str(error)
-    return refused
+def _hex(status: int | None) -> str:
+    return "" if status is None else f" (0x{status:04X})"
 
 
 def _say_where(console: Console, sandbox: _Sandbox, page: NodePage) -> None:

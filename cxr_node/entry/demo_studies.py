@@ -10,7 +10,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from cxr_node.domain.errors import ConfigurationError
-from cxr_node.phantom.cases import demo_cases, write_case
+from cxr_node.phantom.cases import demo_cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def generated_shipments(folder: Path) -> list[Shipment]:
     """Phantoms with known findings, a CT and a malformed file, written below ``folder``."""
     shipments = []
     for number, case in enumerate(demo_cases(), 1):
-        files = tuple(write_case(case, folder / f"{number:02d}-{case.name}"))
+        files = case.write(folder / f"{number:02d} {case.name}")
         shipments.append(Shipment(case.name, _study_uid(files[0]), files, case.readable))
     return shipments
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pydicom import dcmread
 from rich.console import Console
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,11 +24,13 @@ from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import StudyState
 from cxr_node.entry.wiring import Node, open_bell
-from cxr_node.phantom.cases import doctor_image
+from cxr_node.phantom.dicom import write_phantom
+from cxr_node.phantom.make import make_phantom
 from cxr_node.store import outbox, readings, studies
 from cxr_node.store.schema import DeliveryRow, InstanceRow, JobRow, RevisionRow, StudyRow
 
 _POLL_SECONDS = 0.25
+_CASE = 9000
 
 
 class Broken(CxrNodeError):
@@ -209,12 +213,19 @@ class Doctor:
 def examine(config: Configuration, console: Console, seconds: float) -> bool:
     """Print each link as it is tried; return whether all of them hold."""
     with TemporaryDirectory() as folder:
-        image, study_uid = doctor_image(Path(folder))
+        image = _fresh_phantom(Path(folder))
+        study_uid = Uid(str(dcmread(image, stop_before_pixels=True).StudyInstanceUID))
         doctor = Doctor(config, image, study_uid, seconds)
         try:
             return all(_holds(name, test, console) for name, test in doctor.steps)
         finally:
             doctor.close()
+
+
+def _fresh_phantom(folder: Path) -> Path:
+    """A study nobody has seen: a repeated one would be taken for a duplicate, and not read."""
+    moment = datetime.now(UTC).isoformat()
+    return write_phantom(make_phantom(1, size=512), folder, case=_CASE, study=f"doctor {moment}")
 
 
 def _holds(name: str, test: Callable[[], str], console: Console) -> bool:

@@ -56,12 +56,19 @@ class Node:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        return read_identity(self.config.model.path)
+        return read_identity(self.config.model.path, cache=self._models)
 
     @cached_property
     def model(self) -> VisionModel:
         chosen = self.config.model
-        return open_model(chosen.path, threads=chosen.threads, device=chosen.device)
+        return open_model(
+            chosen.path, threads=chosen.threads, device=chosen.device, cache=self._models
+        )
+
+    @property
+    def _models(self) -> Path:
+        """Where the embedded model is built if the package does not carry it."""
+        return self.config.node.data_dir / "models"
 
     @cached_property
     def eligibility(self) -> EligibilityPolicy:

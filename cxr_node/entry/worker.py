@@ -6,6 +6,7 @@ of standard input is the end; ``ready`` on standard output says that the model i
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import sys
@@ -33,9 +34,9 @@ class _Parent:
             signal.signal(signal.SIGINT, self._end)
 
     def wait(self, seconds: float) -> None:
-        streams = [sys.stdin] if self._attached else []
+        streams = [sys.stdin.fileno()] if self._attached else []
         readable, _, _ = select.select(streams, [], [], seconds)
-        if readable and not sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+        if readable and not os.read(readable[0], 4096):
             self.ended = True
 
     def say_ready(self) -> None:

@@ -1,0 +1,72 @@
+"""F4: a reading worker killed in mid-study; another finishes, and there is one report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cxr_node.dicom.archive import ReceivingAE
+from cxr_node.domain.stages import StageKey
+from cxr_node.domain.study import StudyState
+from tests.builders import radiograph, save
+from tests.nodes import destination, script
+from tests.running_node import RunningNode
+
+LEASE_SECONDS = 3.0
+
+# Every stage that this reading walks: one finding, no prior.
+WALKED = [
+    StageKey.QUALITY_VIEW,
+    StageKey.FINDINGS,
+    StageKey.ATTRIBUTES_GROUNDING,
+    StageKey.FUTURE_TREND,
+    StageKey.ADVICE,
+    StageKey.REPORT,
+]
+
+
+@pytest.mark.parametrize("stage", WALKED)
+def test_killed_at_a_stage_another_finishes_within_the_lease_and_five_seconds(
+    stage: StageKey, tmp_path: Path, pacs: ReceivingAE, reports: Callable[[str], list[Path]]
+) -> None:
+    died = tmp_path / "died"
+    model = script(tmp_path, fails_at=stage, failure="kill", once=str(died))
+    node = RunningNode(
+        tmp_path / "node",
+        destinations=(destination(pacs),),
+        model=model,
+        sections={
+            "jobs": {"lease_seconds": LEASE_SECONDS, "beat_seconds": 1.0, "workers": 2},
+            "assembly": {"quiet_seconds": 0.5},
+        },
+    )
+    image = radiograph()
+    with node:
+        node.send(save(image, tmp_path / "in"))
+        node.until(died.exists, 30, "killed")
+        began = time.monotonic()
+        item = node.settled(image.StudyInstanceUID)
+        took = time.monotonic() - began
+    assert item.state is StudyState.DELIVERED
+    assert len(reports(image.StudyInstanceUID)) == 1
+    # A kill during triage leaves the full reading its own quiet time to wait for.
+    assert took <= LEASE_SECONDS + 5.0 + 0.5
+
+
+def test_a_study_that_kills_every_worker_is_parked_and_others_flow(
+    tmp_path: Path, pacs: ReceivingAE, reports: Callable[[str], list[Path]]
+) -> None:
+    model = script(tmp_path, fails_at=StageKey.REPORT, failure="error")
+    node = RunningNode(tmp_path / "node", destinations=(destination(pacs),), model=model)
+    image = radiograph()
+    with node:
+        node.send(save(image, tmp_path / "in"))
+        item = node.settled(image.StudyInstanceUID)
+        assert item.state is StudyState.PARKED
+        assert "replay" in item.words
+        assert not reports(image.StudyInstanceUID)
+        log = node.log.read_text()
+    assert log.count('"job-failed"') == 3
