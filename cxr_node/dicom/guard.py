@@ -20,7 +20,6 @@ from typing import Any
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import AssociationSocket
 
 from cxr_node.dicom.reception import ArrivingDataSet, Reception, StoreCommand
 from cxr_node.domain.events import Event, emit
@@ -80,11 +79,12 @@ class PduGuard:
         wrapped = association.dul.socket
         if wrapped is None or wrapped.socket is None:
             raise OSError("the connection closed before it could be guarded")
-        self._socket: AssociationSocket = wrapped
         self._wire: socket.socket = wrapped.socket
         self._wire.settimeout(limits.seconds)
         self._wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._close_library_socket = wrapped.close
         wrapped.recv = self.recv  # type: ignore[method-assign]
+        wrapped.close = self._library_closes  # type: ignore[method-assign]
 
     def recv(self, nr_bytes: int) -> bytearray:
         """The next ``nr_bytes`` bytes, fewer if the peer closed. Raises OSError on refusal."""
@@ -118,7 +118,7 @@ class PduGuard:
             # The library answers this head with one A-ABORT; nothing more is read.
             emit(Event.PDU_REFUSED, reason=Refusal.PDU_UNKNOWN, address=self._address)
             self._poisoned = True
-            self._wake()
+            self._drain()
             return
         if length > _FIXED_LENGTH.get(kind, self._limits.bytes):
             self.refuse(Refusal.PDU_TOO_LONG)
@@ -160,11 +160,15 @@ class PduGuard:
             self._wire.setsockopt(socket.IPPROTO_TCP, quick, 1)
 
     def _drain(self) -> None:
-        """Throw away what is there, so that closing does not destroy the A-ABORT sent."""
+        """Throw away what is there: closing over unread bytes would destroy the A-ABORT."""
         self._wire.setblocking(False)
         with contextlib.suppress(OSError):  # nothing there
             self._wire.recv(_DRAIN_BYTES)
-        self._socket.close()
+        self._wire.settimeout(self._limits.seconds)
+
+    def _library_closes(self) -> None:
+        self._close_library_socket()
+        self._wake()
 
     def _wake(self) -> None:
         """End the wait for an A-ASSOCIATE-RQ: None reads as the ACSE timeout."""
@@ -197,7 +201,10 @@ def _place(
     """Give a C-STORE its file as soon as the command is known."""
     if isinstance(message, C_STORE_RQ):
         if not isinstance(message.data_set, ArrivingDataSet):
-            message.data_set = reception.begin(_command(association, message))
+            command = _command(association, message)
+            if not command.sop_instance_uid:  # the library would never answer it
+                guard.refuse(Refusal.MESSAGE_MALFORMED)
+            message.data_set = reception.begin(command)
         return
     held = message.data_set.tell() if message.data_set else 0
     if message.encoded_command_set.tell() > _MAX_COMMAND_BYTES or held > _MAX_QUERY_BYTES:
