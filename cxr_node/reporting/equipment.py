@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes as standard
 
 from cxr_node import __version__
 from cxr_node.domain.findings import ModelIdentity
-from cxr_node.reporting.text import clean_line
+from cxr_node.reporting.text import clean_line, clean_name
 
 MODEL_NAME = "cxr-node"
 """Manufacturer's Model Name (0008,1090) of every object this node writes."""
@@ -22,21 +22,21 @@ MODEL_NAME = "cxr-node"
 
 def identify(report: Dataset, model: ModelIdentity, station_name: str, at: datetime) -> None:
     """Write the equipment modules (PS3.3 C.7.5.1, C.12.1)."""
-    manufacturer = clean_line(model.manufacturer, 64) or MODEL_NAME
-    versions = [__version__, clean_line(f"{model.name} {model.version}", 64)]
+    manufacturer = clean_name(model.manufacturer) or MODEL_NAME
+    versions = [__version__, clean_name(f"{model.name} {model.version}")]
     report.Manufacturer = manufacturer
     report.ManufacturerModelName = MODEL_NAME
     report.SoftwareVersions = versions
     report.DeviceSerialNumber = model.digest[:64]
     report.DeviceUID = model.device_uid.text
-    report.StationName = clean_line(station_name, 16)
+    report.StationName = clean_name(station_name, 16)
     item = hd.ContributingEquipment(
         manufacturer=manufacturer,
         purpose_of_reference=standard.DCM.ProcessingEquipment,
         manufacturer_model_name=MODEL_NAME,
         software_versions=versions,
         device_serial_number=model.digest[:64],
-        station_name=clean_line(station_name, 16),
+        station_name=clean_name(station_name, 16),
         contribution_datetime=at.replace(tzinfo=None),
         contribution_description=clean_line(model.intended_use, 1024) or None,
     )

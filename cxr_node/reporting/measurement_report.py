@@ -38,7 +38,7 @@ from cxr_node.reporting.patient_study import (
     recorded_at,
 )
 from cxr_node.reporting.templates import Templates
-from cxr_node.reporting.text import clean_line, fit
+from cxr_node.reporting.text import clean_name, fit
 
 SrClass = Literal["comprehensive-3d", "comprehensive"]
 _CLASSES = {"comprehensive-3d": hd.Comprehensive3DSR, "comprehensive": hd.ComprehensiveSR}
@@ -88,7 +88,7 @@ def build_report(request: ReportRequest) -> Dataset:
         content_time=created.time(),
         series_date=created.date(),
         series_time=created.time(),
-        series_description=clean_line(_series_description(request), 64),
+        series_description=clean_name(_series_description(request)),
         content_qualification="RESEARCH",
         coding_schemes=[_private_scheme(request.templates)],
     )
@@ -97,7 +97,10 @@ def build_report(request: ReportRequest) -> Dataset:
     identify(report, request.reading.model, request.station_name, created)
     sets = character_sets(source)
     fit(report, sets)
-    report.SpecificCharacterSet = list(sets)
+    if sets:
+        report.SpecificCharacterSet = list(sets)
+    elif "SpecificCharacterSet" in report:
+        del report.SpecificCharacterSet
     carry(source, report)
     return report
 

@@ -20,7 +20,7 @@ from pydicom.sr.coding import Code
 from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import VR, validate_value
 
-from cxr_node.reporting.text import clean_line
+from cxr_node.reporting.text import clean_name
 
 UNICODE = "ISO_IR 192"
 
@@ -60,7 +60,13 @@ _ALSO_READ = (
     "Modality",
     "ProcedureCodeSequence",
 )
+_DATE = re.compile(r"([0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]))?")
+_TIME = re.compile(r"(([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\.[0-9]{1,6})?)?)?)?")
 _PATTERNS = {
+    "StudyDate": _DATE,
+    "PatientBirthDate": _DATE,
+    "StudyTime": _TIME,
+    "PatientBirthTime": _TIME,
     "PatientSex": re.compile(r"[MFO]?"),
     "QualityControlSubject": re.compile(r"YES|NO"),
     "TypeOfPatientID": re.compile(r"TEXT|RFID|BARCODE"),
@@ -137,24 +143,23 @@ def _conforms(source: Dataset, keyword: str) -> bool:
     if keyword not in source:
         return False
     try:
-        element = source[keyword]
-        return _element_conforms(element) and _matches(keyword, element.value)
+        return _element_conforms(source[keyword], keyword)
     except (ValueError, TypeError, LookupError, NotImplementedError):
         return False
 
 
-def _matches(keyword: str, value: object) -> bool:
-    pattern = _PATTERNS.get(keyword)
-    return pattern is None or pattern.fullmatch(str(value)) is not None
-
-
-def _element_conforms(element: DataElement) -> bool:
+def _element_conforms(element: DataElement, keyword: str) -> bool:
+    """Judged by the standard's VR, whatever VR the sender wrote."""
     if isinstance(element.value, Sequence):
-        return all(_element_conforms(inner) for item in element.value for inner in item)
+        return all(
+            _element_conforms(inner, inner.keyword) for item in element.value for inner in item
+        )
     if element.VM > 1:
         return False
-    validate_value(element.VR, element.value, RAISE)
-    return True
+    value = str(element.value or "")
+    validate_value(dictionary_VR(_tag(keyword)), value, RAISE)
+    pattern = _PATTERNS.get(keyword)
+    return pattern is None or pattern.fullmatch(value) is not None
 
 
 def procedures(source: Dataset) -> list[Code]:
@@ -162,11 +167,11 @@ def procedures(source: Dataset) -> list[Code]:
     found = []
     for item in source.get("ProcedureCodeSequence") or ():
         value, scheme, meaning = (
-            clean_line(str(item.get(keyword) or ""))
+            clean_name(str(item.get(keyword) or ""))
             for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         )
         if value and scheme and meaning and len(value) <= 16 and len(scheme) <= 16:
-            found.append(Code(value, scheme, clean_line(meaning, 64)))
+            found.append(Code(value, scheme, meaning))
     return found
 
 

@@ -51,6 +51,11 @@ def clean_line(text: str, limit: int = LONGEST_TEXT) -> str:
     return shorten(_visible(" ".join(text.split())), limit)
 
 
+def clean_name(text: str, limit: int = 64) -> str:
+    """A line for the VRs LO and SH, in which a backslash separates values (PS3.5 §6.2)."""
+    return clean_line(text.replace("\\", "/"), limit)
+
+
 def clean_text(text: str, limit: int = LONGEST_TEXT) -> str:
     """Lines of visible characters with DICOM line ends (PS3.5 §6.2, UT), empty ones dropped."""
     lines = (clean_line(line) for line in text.splitlines())
