@@ -43,8 +43,7 @@ def render(values: StoredValues, header: Dataset, claims: PixelFacts) -> Rendere
         return Rendered(_luminance(values, claims), ("luminance",))
     bits = claims.bits_stored or 16
     index = _table_index(values, bits)
-    counts = np.bincount(index.ravel(), minlength=1 << bits)
-    table, notes = _table(header, claims, bits, counts)
+    table, notes = _table(header, claims, bits, index)
     return Rendered(np.take(table, index), notes)
 
 
@@ -73,14 +72,13 @@ def _stored_values(bits: int, claims: PixelFacts) -> npt.NDArray[np.int64]:
 
 
 def _table(
-    header: Dataset, claims: PixelFacts, bits: int, counts: npt.NDArray[np.integer]
+    header: Dataset, claims: PixelFacts, bits: int, index: StoredValues
 ) -> tuple[GrayPicture, tuple[str, ...]]:
     notes = []
     stored = _stored_values(bits, claims)
     padding = padding_mask(header, stored, bits)
     values = modality_values(header, stored)
-    seen = (counts > 0) & ~padding
-    fraction, how = _of_interest(header, values, seen, counts)
+    fraction, how = _of_interest(header, values, padding, index)
     notes.append(how)
     if _inverted(header, claims):
         fraction = 1.0 - fraction
@@ -95,8 +93,8 @@ def _table(
 def _of_interest(
     header: Dataset,
     values: Values,
-    seen: npt.NDArray[np.bool_],
-    counts: npt.NDArray[np.integer],
+    padding: npt.NDArray[np.bool_],
+    index: StoredValues,
 ) -> tuple[Values, str]:
     """VOI LUT, window, or a window over what is there: each value's grey, 0 to 1."""
     if header.get("VOILUTSequence"):
@@ -105,7 +103,9 @@ def _of_interest(
     window = header_window(header)
     if window:
         return windowed(values, window), "window"
-    return windowed(values, spanning_window(values, seen, counts)), "window-missing"
+    counts = np.bincount(index.ravel(), minlength=values.size)
+    spanning = spanning_window(values, (counts > 0) & ~padding, counts)
+    return windowed(values, spanning), "window-missing"
 
 
 def _inverted(header: Dataset, claims: PixelFacts) -> bool:
