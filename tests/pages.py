@@ -112,8 +112,8 @@ def study_page(**changes: Any) -> StudyPage:
     return replace(plain, **changes)
 
 
-def png(width: int = 400, height: int = 512) -> bytes:
-    """A dark picture."""
+def png(width: int = 200, height: int = 256) -> bytes:
+    """A picture, drawn smaller than the original it shows."""
     target = io.BytesIO()
     Image.linear_gradient("L").resize((width, height)).save(target, "PNG")
     return target.getvalue()

@@ -7,7 +7,6 @@ label holds anything of a study or a patient.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -165,7 +164,7 @@ def _spans(session: Session) -> Iterator[Metric]:
     )
 
 
-def _histogram(session: Session, name: str, words: str, seconds: ColumnElement[datetime]) -> Metric:
+def _histogram(session: Session, name: str, words: str, seconds: ColumnElement[float]) -> Metric:
     span = case((seconds < 0, 0.0), else_=seconds)
     within = [func.coalesce(func.sum(case((span <= edge, 1), else_=0)), 0) for edge in _BUCKETS]
     statement = select(func.count(seconds), func.coalesce(func.sum(span), 0.0), *within)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cxr_node.domain.errors import NotReadable
+from cxr_node.domain.errors import NotConformant, NotReadable
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
@@ -22,7 +22,8 @@ from cxr_node.web.metrics import exposition
 from cxr_node.web.source import Address, Component, Counts, StudyPage
 
 Render = Callable[[Path, Uid], bytes]
-"""Draws the stored file as PNG; raises :class:`NotReadable`."""
+"""Draws the stored file as PNG; raises :class:`NotReadable` or
+:class:`NotConformant`."""
 
 _KEPT_PICTURES = 16
 _RENDERINGS_AT_ONCE = 2
@@ -94,7 +95,7 @@ class StorePages:
     def _rendered(self, row: InstanceRow, instance: Uid) -> bytes | None:
         try:
             png = self._render(Path(row.path), instance)
-        except NotReadable:
+        except (NotReadable, NotConformant):
             return None
         with self._pictures_lock:
             self._pictures[row.sha256] = png

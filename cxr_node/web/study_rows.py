@@ -87,7 +87,7 @@ def objects(session: Session, study_pk: int) -> tuple[ResultObject, ...]:
         .where(RevisionRow.study_pk == study_pk)
         .order_by(ResultObjectRow.id.desc())
     )
-    found = session.execute(statement).tuples().all()
+    found = [(row, number) for row, number in session.execute(statement)]
     deliveries = _deliveries(session, [row.id for row, _ in found])
     return tuple(_object(row, number, deliveries.get(row.id, [])) for row, number in found)
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from cxr_node.domain.eligibility import WORDS, Reason
 from cxr_node.domain.findings import Finding, FindingKind, Presence
 from cxr_node.domain.study import StudyState, VisibleState
 from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
@@ -204,6 +205,11 @@ def delivery_advice(delivery: DeliveryStatus) -> str:
             return "will be tried again by itself"
         case _:
             return "not tried again by itself: settle the cause at the destination, then resend"
+
+
+def reason(text: str) -> str:
+    """Why a revision stands where it stands: a reason code in its words, text as it is."""
+    return WORDS[Reason(text)] if text in set(Reason) else shown(text)
 
 
 def dimse_status(status: int | None) -> str:

@@ -1,0 +1,62 @@
+"""The server: a free port, a bounded stop, a refused address, and no log of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+
+import httpx
+import pytest
+
+from cxr_node.domain.errors import ConfigurationError
+from cxr_node.web.app import create_app
+from cxr_node.web.server import WebServer
+from tests.pages import STUDY, full_pages
+
+
+def test_it_serves_and_stops() -> None:
+    server = WebServer(create_app(full_pages()), "127.0.0.1", 0)
+    port = server.start()
+    answer = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+    assert answer.text == "alive\n"
+    assert "server" not in answer.headers
+    started = time.monotonic()
+    server.stop()
+    server.stop()
+    assert time.monotonic() - started < 6
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+
+
+def test_an_open_connection_does_not_hold_up_the_stop() -> None:
+    server = WebServer(create_app(full_pages()), "127.0.0.1", 0)
+    port = server.start()
+    with socket.create_connection(("127.0.0.1", port)) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\n")
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 6
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"web.port: 127.0.0.1:{port}"):
+            WebServer(create_app(full_pages()), "127.0.0.1", port).start()
+
+
+def test_no_log_line_holds_a_path(caplog: pytest.LogCaptureFixture) -> None:
+    server = WebServer(create_app(full_pages()), "127.0.0.1", 0)
+    port = server.start()
+    with caplog.at_level(logging.DEBUG, ""):
+        httpx.get(f"http://127.0.0.1:{port}/studies/{STUDY}", trust_env=False)
+        head = httpx.head(f"http://127.0.0.1:{port}/studies/{STUDY}", trust_env=False)
+    server.stop()
+    assert head.status_code == 200
+    # httpx is the client here; its own lines are the test's, not the node's.
+    own = [record for record in caplog.records if not record.name.startswith("httpx")]
+    assert own
+    assert STUDY.text not in "".join(record.getMessage() + str(vars(record)) for record in own)
