@@ -23,7 +23,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("category?", ("none", "none of these", "1")),
     ("report findings?", ()),
 )
-LONGEST = 20
+LONGEST = 12
 
 
 class Fresh:

@@ -10,12 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from cxr_node.domain.errors import ModelRefused
-from cxr_node.reasoning.embedded import build_embedded, embedded_folder, embedded_manifest
+from cxr_node.reasoning.embedded import (
+    build_embedded,
+    embedded_folder,
+    embedded_manifest,
+    new_model,
+    save_embedded,
+)
 from cxr_node.reasoning.open_model import open_model, read_identity, read_image_policy
 from cxr_node.reasoning.profiles import identity, load_manifest, seal, verify
+from cxr_node.reasoning.transformers_model import load_model
 
 
 @pytest.fixture
@@ -120,6 +128,19 @@ def test_weights_with_a_gap_are_refused(folder: Path) -> None:
     seal(folder, load_manifest(folder))
     with pytest.raises(ModelRefused, match="disagree on"):
         open_model(str(folder), threads=1, device="cpu")
+
+
+def test_half_precision_weights_are_computed_in_full(tmp_path: Path) -> None:
+    """Shipped weights may be stored in 16 bits; a CPU computes them in 32, positions too."""
+    network = new_model(seed=3)
+    exact = network.model.language_model.rotary_emb.inv_freq.clone()
+    network.to(torch.bfloat16)
+    save_embedded(tmp_path / "half", network, embedded_manifest())
+    loaded = load_model(tmp_path / "half", threads=1, device="cpu")._network
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    assert torch.equal(loaded.model.language_model.rotary_emb.inv_freq, exact)
+    assert torch.equal(loaded.lm_head.weight, network.lm_head.weight.to(torch.float32))
+    assert (tmp_path / "half" / "model.safetensors").stat().st_size < 10 * 1024 * 1024
 
 
 def test_identity_follows_profile_and_weights(folder: Path, untrained_folder: Path) -> None:
