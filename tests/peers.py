@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+SANDBOX = Path(__file__).parents[1] / "orthanc" / "orthanc.json"
 START_SECONDS = 90.0
 """Longest any server may take to answer; a busy machine of two cores needs half of it."""
 
@@ -233,23 +234,12 @@ def orthanc_server(**settings: Any) -> Iterator[Orthanc]:
     peer = Orthanc("ORTHANC", free_port(), free_port())
     with _folder("orthanc") as folder:
         configuration = {
-            "Name": "tests",
+            **json.loads(SANDBOX.read_text(encoding="utf-8")),
             "StorageDirectory": str(folder / "storage"),
             "IndexDirectory": str(folder / "storage"),
             "DicomAet": peer.ae_title,
             "DicomPort": peer.dicom_port,
-            "DicomCheckCalledAet": False,
-            "DicomAlwaysAllowEcho": True,
-            "DicomAlwaysAllowStore": True,
-            "DicomAlwaysAllowFind": True,
-            "DicomAlwaysAllowGet": True,
-            "DicomAlwaysAllowMove": True,
             "HttpPort": peer.http_port,
-            "RemoteAccessAllowed": False,
-            "AuthenticationEnabled": False,
-            "StableAge": 1,
-            "SaveJobs": False,
-            "Plugins": [],
             **settings,
         }
         path = folder / "orthanc.json"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("cxr_node", "workers", "sr_templates")
@@ -176,3 +180,28 @@ def test_pages_name_only_files_that_exist(page: str) -> None:
     missing = [link for link in links if not (here / link).exists()]
     missing += [name for name in paths if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_composed_servers_are_pinned_and_stay_on_this_machine() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    for service in services.values():
+        assert re.fullmatch(r"[\w/-]+:\d[\w.-]*", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        secrets = [v for k, v in service["environment"].items() if "PASS" in k]
+        assert secrets and all(secret.startswith("${") for secret in secrets)
+
+
+def test_pins_cover_what_is_required() -> None:
+    """Every direct requirement has an exact version; none is a local path or build."""
+    lines = (ROOT / ".ci/constraints.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert [pin for pin in pins.values() if not re.fullmatch(r"[\w.]+", pin)] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [line for extra in ("model", "celery", "dev") for line in _extra(project, extra)]
+    wanted = {canonicalize_name(Requirement(x).name) for x in (*project["dependencies"], *extras)}
+    assert wanted - {canonicalize_name(name) for name in pins} == set()
+
+
+def _extra(project: dict[str, Any], name: str) -> list[str]:
+    found: list[str] = project["optional-dependencies"][name]
+    return found
