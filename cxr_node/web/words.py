@@ -53,10 +53,11 @@ DELIVERY_WORDS: dict[str, str] = {
 def shown(text: str, longest: int = _LONGEST_LINE) -> str:
     """``text`` as one printable line: nothing invisible, single spaces, cut with "…"."""
     head = text[: longest * 4]
-    visible = "".join(
-        " " if unicodedata.category(c) in _INVISIBLE or c.isspace() else c for c in head
-    )
-    line = re.sub(" +", " ", visible).strip()
+    if not head.isprintable():
+        head = "".join(
+            " " if unicodedata.category(c) in _INVISIBLE or c.isspace() else c for c in head
+        )
+    line = re.sub(" +", " ", head).strip()
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
@@ -192,6 +193,12 @@ def banner(entry: WorklistEntry) -> str:
     return (told or STEP_WORDS[entry.state]).rstrip(".") + "."
 
 
+_PARKED_ADVICE = (
+    "not tried again by itself: settle the cause at the destination, "
+    "then run cxr-node replay with the Study Instance UID"
+)
+
+
 def delivery_advice(delivery: DeliveryStatus) -> str:
     """What happens next to a delivery, or what a person has to do."""
     match delivery.state:
@@ -204,7 +211,7 @@ def delivery_advice(delivery: DeliveryStatus) -> str:
         case "waiting":
             return "will be tried again by itself"
         case _:
-            return "not tried again by itself: settle the cause at the destination, then resend"
+            return _PARKED_ADVICE
 
 
 def reason(text: str) -> str:

@@ -1,0 +1,147 @@
+"""A reading as JSON: findings, boxes and every answer of the eight steps."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cxr_node.domain.findings import Box, Finding, Presence, Reading, ReadingKind
+from cxr_node.domain.stages import StageKey
+from cxr_node.web import words
+
+
+class Document(BaseModel):
+    """A frozen JSON object."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class BoxDocument(Document):
+    """A rectangle in original image pixels, origin at the top left corner."""
+
+    sop_instance_uid: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @classmethod
+    def of(cls, box: Box) -> Self:
+        return cls(
+            sop_instance_uid=box.sop_instance_uid.text, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1
+        )
+
+
+class FindingDocument(Document):
+    """One statement about one finding."""
+
+    key: str
+    presence: Presence
+    probability: float | None
+    threshold: float
+    calibrated: bool
+    side: str | None
+    zone: str | None
+    severity: str | None
+    position: str | None
+    box: BoxDocument | None
+    description: str
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        return cls(
+            key=finding.kind.value,
+            presence=finding.presence,
+            probability=finding.probability,
+            threshold=finding.threshold,
+            calibrated=finding.calibrated,
+            side=finding.laterality,
+            zone=finding.zone,
+            severity=finding.severity,
+            position=finding.position,
+            box=BoxDocument.of(finding.box) if finding.box else None,
+            description=words.shown(finding.description),
+        )
+
+
+class AnswerDocument(Document):
+    """One question of the eight steps and its answer."""
+
+    stage: StageKey
+    question: str
+    subject: str
+    prompt: str
+    answer: str
+    probabilities: dict[str, float]
+    accepted: bool
+    problem: str
+
+
+class ReadingDocument(Document):
+    """What one pass of the model said; unverified by a person."""
+
+    kind: ReadingKind
+    model_name: str
+    model_version: str
+    model_digest: str
+    model_statement: str
+    intended_use: str
+    outside_intended_use: str = Field(description="why not to rely on it; empty when within use")
+    verified: bool = Field(description="always false: no person has verified this")
+    projection: str | None
+    quality: dict[str, str]
+    abnormal: float | None
+    cardiothoracic_ratio: float | None
+    findings: list[FindingDocument]
+    findings_text: str
+    impression: str
+    trend: str
+    acr_category: int | None
+    next_step: str | None
+    skipped: dict[StageKey, str]
+    warnings: list[str]
+    answers: list[AnswerDocument]
+
+    @classmethod
+    def of(cls, reading: Reading) -> Self:
+        model, clean = reading.model, words.shown_lines
+        return cls(
+            kind=reading.kind,
+            model_name=clean(model.name),
+            model_version=clean(model.version),
+            model_digest=model.digest,
+            model_statement=clean(model.statement),
+            intended_use=clean(model.intended_use),
+            outside_intended_use=clean(reading.outside_intended_use),
+            verified=False,
+            projection=reading.projection,
+            quality=reading.quality,
+            abnormal=reading.abnormal,
+            cardiothoracic_ratio=reading.ratio.value if reading.ratio else None,
+            findings=[FindingDocument.of(finding) for finding in reading.findings],
+            findings_text=clean(reading.findings_text),
+            impression=clean(reading.impression),
+            trend=clean(reading.trend),
+            acr_category=reading.advice.acr_category if reading.advice else None,
+            next_step=reading.advice.next_step if reading.advice else None,
+            skipped={item.stage: clean(item.reason) for item in reading.skipped},
+            warnings=[clean(warning) for warning in reading.warnings],
+            answers=_answers(reading),
+        )
+
+
+def _answers(reading: Reading) -> list[AnswerDocument]:
+    return [
+        AnswerDocument(
+            stage=turn.stage,
+            question=words.shown(turn.question),
+            subject=words.shown(turn.subject),
+            prompt=words.shown_lines(turn.prompt),
+            answer=words.shown_lines(turn.answer),
+            probabilities=turn.probabilities,
+            accepted=turn.accepted,
+            problem=words.shown(turn.problem),
+        )
+        for turn in reading.turns
+    ]
