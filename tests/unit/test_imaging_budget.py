@@ -122,3 +122,11 @@ def test_rescale_text_that_is_no_number(tmp_path: Path) -> None:
         with pytest.raises(NotReadable, match="rescale"):
             check_budget(read_stored(path), BUDGET)
         path.write_bytes(path.read_bytes().replace(text, b"1.5e0"))
+
+
+def test_a_file_cut_inside_its_pixels(tmp_path: Path) -> None:
+    """The element's length field still promises the whole picture."""
+    path = save(radiograph(), tmp_path)
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(NotReadable, match="pixel-data-short"):
+        check_budget(read_stored(path), BUDGET)

@@ -12,6 +12,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from cxr_node.domain.errors import NotReadable
 from cxr_node.imaging.budget import pixel_claims
 from cxr_node.imaging.grayscale import Rendered, render
+from cxr_node.imaging.window import Window, windowed
 from tests.builders import chest, radiograph
 
 
@@ -33,6 +34,22 @@ def test_monochrome1_and_2_give_the_same_picture() -> None:
     assert np.abs(one.gray.astype(int) - two.gray).max() <= 1
     assert "inverted" in one.notes
     assert two.gray[128, 112] > two.gray[128, 62], "the middle is brighter than a lung"
+
+
+def test_monochrome1_alone_is_enough() -> None:
+    """A computed radiograph has no Presentation LUT Shape."""
+    two = rendered(radiograph(modality="CR", photometric="MONOCHROME2"))
+    one = rendered(radiograph(modality="CR", photometric="MONOCHROME1"))
+    assert np.abs(one.gray.astype(int) - two.gray).max() <= 1
+
+
+def test_the_ends_of_a_linear_window_are_those_of_the_standard() -> None:
+    """PS3.3 C.11.2.1.2.1, its example: centre 2048, width 4096 maps 0 to 0 and 4095 to top."""
+    values = np.array([-1.0, 0.0, 4095.0, 4096.0])
+    assert windowed(values, Window(2048, 4096)).tolist() == [0, 0, 1, 1]
+    assert windowed(np.array([1.0, 4094.0]), Window(2048, 4096)).tolist() == pytest.approx(
+        [1 / 4095, 4094 / 4095], abs=1e-12
+    )
 
 
 def test_inverse_shape_without_monochrome1_inverts() -> None:
