@@ -53,6 +53,5 @@ def test_the_picture_has_the_shape_of_the_radiograph(
     reader.close()
     assert max(picture.size) <= 128
     assert abs(picture.width / picture.height - made.Columns / made.Rows) < 0.02
-    low, high = picture.convert("L").getextrema()
-    assert high - low > 50
+    assert len(set(picture.convert("L").tobytes())) > 50
     assert gone is None
