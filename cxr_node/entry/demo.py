@@ -23,7 +23,13 @@ from cxr_node.config import PeerSection
 from cxr_node.dicom.archive import ReceivingAE
 from cxr_node.dicom.modality import Modality
 from cxr_node.domain.errors import CxrNodeError
-from cxr_node.entry.demo_results import Outcome, collect, progress_table, result_table
+from cxr_node.entry.demo_results import (
+    Outcome,
+    collect,
+    progress_table,
+    report_lines,
+    result_table,
+)
 from cxr_node.entry.demo_studies import Shipment, generated_shipments, own_shipments
 from cxr_node.entry.http_client import NodePage
 
@@ -66,7 +72,9 @@ def run_demo(options: DemoOptions, console: Console) -> bool:
     try:
         with _node_process(sandbox, console) as page:
             outcomes = _run_studies(shipments, sandbox, page, console)
-            console.print(result_table(outcomes, folder))
+            console.print(result_table(outcomes))
+            for line in report_lines(outcomes, folder):
+                console.print(line, highlight=False, soft_wrap=True)
             _say_where(console, sandbox, page)
             if not options.leave:
                 _wait_for_interrupt(console)
@@ -196,14 +204,14 @@ def _hex(status: int | None) -> str:
 
 
 def _say_where(console: Console, sandbox: _Sandbox, page: NodePage) -> None:
-    console.print(f"page      {page.url}", highlight=False)
-    console.print(
-        f"worklist  findscu -W -aet {_MODALITY_AE} -aec {_NODE_AE} "
-        f"127.0.0.1 {sandbox.dicom_port} -k 0010,0010 -k 0040,1003",
-        highlight=False,
-    )
-    console.print(f"results   {sandbox.folder / 'pacs'}", highlight=False, soft_wrap=True)
-    console.print(f"log       {sandbox.folder / 'node.log'}", highlight=False, soft_wrap=True)
+    find = f"findscu -W -aet {_MODALITY_AE} -aec {_NODE_AE} 127.0.0.1 {sandbox.dicom_port}"
+    for name, where in (
+        ("page", page.url),
+        ("worklist", f"{find} -k 0010,0010 -k 0040,1003"),
+        ("results", str(sandbox.folder / "pacs")),
+        ("log", str(sandbox.folder / "node.log")),
+    ):
+        console.print(f"{name:<10}{where}", highlight=False, soft_wrap=True)
 
 
 def _wait_for_interrupt(console: Console) -> None:

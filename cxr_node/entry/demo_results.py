@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -92,33 +92,38 @@ def progress_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def result_table(outcomes: Sequence[Outcome], folder: Path) -> Table:
-    """The end: findings, priority, seconds from the last image, and where the SR lies."""
-    table = Table(
-        *("study", "view", "findings", "priority"),
-        *("flag s", "report s", "state", "report, or why there is none"),
-        title="What came out",
-    )
-    for outcome in outcomes:
+def result_table(outcomes: Sequence[Outcome]) -> Table:
+    """The end: findings, priority, and seconds from the last image to flag and to report."""
+    table = Table("", "study", "view", "findings", "priority", "flag s", "report s", "outcome")
+    for number, outcome in enumerate(outcomes, 1):
         item = outcome.item
         table.add_row(
+            str(number),
             outcome.shipment.name,
             item.view if item else "",
-            ", ".join(item.findings) if item else "",
+            ", ".join(item.findings).replace("_", " ") if item else "",
             item.priority.value if item and outcome.delivered else "",
             _seconds(item.last_image_at, item.flagged_at) if item else "",
             _seconds(item.last_image_at, item.reported_at) if item else "",
-            item.visible_state.value if item else "refused",
-            _where(outcome, folder),
+            _ending(outcome),
             style=PRIORITY_STYLE.get(item.priority.value, "") if item else "",
         )
     return table
 
 
-def _where(outcome: Outcome, folder: Path) -> str:
+def report_lines(outcomes: Sequence[Outcome], folder: Path) -> Iterator[str]:
+    """Where each Structured Report lies, by the table's numbers."""
+    for number, outcome in enumerate(outcomes, 1):
+        for path in outcome.reports:
+            yield f"{number}  {path.relative_to(folder.parent)}"
+
+
+def _ending(outcome: Outcome) -> str:
     if outcome.delivered:
-        return str(outcome.reports[-1].relative_to(folder.parent))
-    return outcome.words
+        return "report delivered"
+    if outcome.item is None:
+        return f"refused: {outcome.words}"
+    return f"{outcome.item.visible_state}: {outcome.words}"
 
 
 def _seconds(start: datetime, end: datetime | None) -> str:
