@@ -1,7 +1,7 @@
 """Studies and their revisions; moves are compare-and-set by the table of states.
 
-Locks are taken study first, then revision; the closing side takes both or skips. What
-belongs to a study but has its own file is offered here too.
+Whoever adds to a study locks its row and waits; whoever closes revisions locks study and
+revision together, or leaves them for the next round. What belongs to a study but has its own file is offered here too.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def _study_values(facts: InstanceFacts, sender: str, now: datetime) -> dict[str,
 
 
 def open_revision(session: Session, study: StudyRow, now: datetime) -> RevisionRow:
-    """The one revision still receiving, or a new one. The study must be locked.
+    """The one revision still receiving, or a new one.
 
-    Locks the revision, so that it cannot close while an instance is being added.
+    The study must be locked: closing takes that lock too, so it cannot close meanwhile.
     """
     receiving = select(RevisionRow).filter_by(study_pk=study.id, state=StudyState.RECEIVING.value)
-    found: RevisionRow | None = session.scalars(locked(receiving)).one_or_none()
+    found = session.scalars(receiving).one_or_none()
     if found is not None:
         return found
     latest = select(func.max(RevisionRow.number)).filter_by(study_pk=study.id)

@@ -53,6 +53,12 @@ def test_a_batch_comes_by_priority_then_triage_then_age(database: Database) -> N
     assert [claim.attempt for claim in claims] == [1, 1, 1, 1]
 
 
+def test_a_quick_look_is_claimed_before_an_older_reading(database: Database) -> None:
+    _add(database, 1, age=100)
+    quick = _add(database, 2, JobKind.TRIAGE)
+    assert [claim.revision_pk for claim in _claim(database, limit=1)] == [quick]
+
+
 def test_only_the_kinds_asked_for(database: Database) -> None:
     _add(database, 1, JobKind.PUBLISH)
     with database.begin() as session:
