@@ -183,6 +183,8 @@ class Listener:
         self._guarded[key] = _Guarded(guard, reception, address, time.monotonic())
         guards.on_end(association, lambda: self._ended(key))
         self._admission.opened(key, address, lambda: guard.refuse(Refusal.TOO_MANY_WAITING))
+        if self._server is None:  # accepted while stopping
+            guard.close()
 
     def _ended(self, key: int) -> None:
         mine = self._guarded.pop(key)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
 from cxr_node.domain.errors import MalformedUid
 from cxr_node.domain.identifiers import Uid
@@ -27,6 +28,7 @@ BROKEN_VALUE = (
     EOFError,
     OSError,
     RecursionError,
+    InvalidDicomError,
 )
 _INTEGERS = frozenset({"US", "SS", "UL", "SL", "IS"})
 _AGE = re.compile(r"(\d{3})([DWMY])\Z", re.ASCII)
