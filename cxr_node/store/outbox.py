@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cxr_node.domain.errors import LeaseLost
 from cxr_node.domain.ports import SpooledFile
 from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow, StudyRow
-from cxr_node.store.statements import insert_once, rows_changed, storable
+from cxr_node.store.statements import insert_once, locked, rows_changed, storable
 
 
 class DeliveryState(StrEnum):
@@ -225,7 +225,12 @@ def _settle(
 
 
 def unsettled(session: Session, revision_pk: int) -> int:
-    """How many deliveries of a revision are neither sent nor parked."""
+    """How many deliveries of a revision are neither sent nor parked.
+
+    Locks the revision: of two senders that settle its last deliveries at once, the second
+    waits for the first and sees that nothing is left.
+    """
+    session.scalars(locked(select(RevisionRow).filter_by(id=revision_pk))).one_or_none()
     return _count(session, revision_pk, _OPEN)
 
 

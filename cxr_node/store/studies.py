@@ -1,7 +1,8 @@
 """Studies and their revisions; moves are compare-and-set by the table of states.
 
 Whoever adds to a study locks its row and waits; whoever closes revisions locks study and
-revision together, or leaves them for the next round. What belongs to a study but has its own file is offered here too.
+revision together, or leaves them for the next round. What belongs to a study but has its
+own file is offered here too.
 """
 
 from __future__ import annotations

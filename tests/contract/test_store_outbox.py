@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from datetime import timedelta
 
@@ -114,6 +116,27 @@ def test_the_most_urgent_study_is_delivered_first(database: Database) -> None:
         decision = PriorityDecision(Priority.STAT, "r", "w", "1")
         studies.raise_priority(session, study.study_pk, revision, decision, "read", NOW)
     assert [due.object_pk for due in _due(database, limit=1)] == [object_pk]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_of_two_senders_that_end_together_one_sees_the_end(database: Database) -> None:
+    revision, _ = _object(database, destinations=("PACS", "ARCHIVE"))
+    first, second = _due(database)
+
+    def settle(due: DueDelivery) -> int:
+        with database.begin() as session:
+            outbox.settle_sent(session, due, 0, NOW)
+            return outbox.unsettled(session, revision)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as session:
+            outbox.settle_sent(session, first, 0, NOW)
+            assert outbox.unsettled(session, revision) == 1
+            other = pool.submit(settle, second)
+            with pytest.raises(FutureTimeout):
+                other.result(timeout=0.3)
+        assert other.result(timeout=30) == 0
 
 
 def test_changed_content_never_travels_under_an_old_uid(database: Database) -> None:
