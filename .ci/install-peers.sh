@@ -7,6 +7,7 @@ packages=(
     dcmtk dicom3tools                    # sends, finds, checks objects
     default-jre-headless libpixelmed-java # checks Structured Reports
     orthanc                              # the PACS
+    procps                               # finds a worker to kill
     postgresql rabbitmq-server redis-server
 )
 
