@@ -73,6 +73,8 @@ class Concepts(Entry):
     device_position: CodeEntry
     triage_priority: CodeEntry
     actionable: CodeEntry
+    held_uncertain: CodeEntry
+    held_absent: CodeEntry
     model_statement: CodeEntry
     overall: CodeEntry
 

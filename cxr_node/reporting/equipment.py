@@ -20,9 +20,14 @@ MODEL_NAME = "cxr-node"
 """Manufacturer's Model Name (0008,1090) of every object this node writes."""
 
 
+def manufacturer_of(model: ModelIdentity) -> str:
+    """Who made the model, fit for the VR LO; never empty."""
+    return clean_name(model.manufacturer) or MODEL_NAME
+
+
 def identify(report: Dataset, model: ModelIdentity, station_name: str, at: datetime) -> None:
     """Write the equipment modules (PS3.3 C.7.5.1, C.12.1)."""
-    manufacturer = clean_name(model.manufacturer) or MODEL_NAME
+    manufacturer = manufacturer_of(model)
     versions = [__version__, clean_name(f"{model.name} {model.version}")]
     report.Manufacturer = manufacturer
     report.ManufacturerModelName = MODEL_NAME

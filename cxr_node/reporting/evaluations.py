@@ -31,11 +31,7 @@ def evaluations(
         item.text(codes.concepts.conclusion, conclusion(reading, decision, wording)),
         *_priority(decision, templates),
         *_overall(reading, codes),
-        *(
-            _finding(finding, reading, templates, tracking_uid)
-            for finding in reading.findings
-            if finding.presence is not Presence.NOT_ASSESSED and not has_group(finding, reading)
-        ),
+        *_findings(reading, templates, tracking_uid),
         *_ratio(reading, codes),
         *_quality(reading, codes),
         *(item.text(codes.stages[stage], text) for stage, text in texts.items()),
@@ -67,6 +63,22 @@ def _overall(reading: Reading, codes: Codes) -> item.Items:
     normal = item.code(concepts.overall, concepts.normal)
     below = item.number(concepts.certainty, certainty, concepts.percent, _BELOW)
     return [item.within(normal, [below])]
+
+
+def _findings(reading: Reading, templates: Templates, tracking_uid: TrackingUid) -> item.Items:
+    """Findings without a group; those not present under headings that say so."""
+    concepts = templates.codes.concepts
+    found: dict[Presence, item.Items] = {presence: [] for presence in Presence}
+    for finding in reading.findings:
+        if finding.presence is not Presence.NOT_ASSESSED and not has_group(finding, reading):
+            made = _finding(finding, reading, templates, tracking_uid)
+            found[finding.presence].append(made)
+    items = found[Presence.PRESENT]
+    if found[Presence.UNCERTAIN]:
+        items.append(item.container(concepts.held_uncertain, found[Presence.UNCERTAIN]))
+    if found[Presence.ABSENT]:
+        items.append(item.container(concepts.held_absent, found[Presence.ABSENT]))
+    return items
 
 
 def _finding(

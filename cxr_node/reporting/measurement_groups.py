@@ -17,9 +17,10 @@ from cxr_node.domain.findings import Box, CardiothoracicRatio, Finding, ImageRef
 from cxr_node.domain.identifiers import Uid
 from cxr_node.reporting import content_items as item
 from cxr_node.reporting.codes import Codes
+from cxr_node.reporting.equipment import MODEL_NAME, manufacturer_of
 from cxr_node.reporting.narrative import label, tracking_name
 from cxr_node.reporting.templates import Templates
-from cxr_node.reporting.text import shorten
+from cxr_node.reporting.text import clean_name, shorten
 
 LONGEST_COMMENT = 25
 """Viewers print a comment beside the box and run longer ones out of the picture."""
@@ -173,11 +174,11 @@ def algorithm(
         kind = "calibrated" if finding.calibrated else "not calibrated"
         parameters += [f"threshold {finding.threshold:.3g}", f"probability {kind}"]
     return hd.AlgorithmIdentification(
-        name=model.name,
-        version=model.version,
+        name=clean_name(model.name) or MODEL_NAME,
+        version=clean_name(model.version) or model.digest,
         parameters=parameters,
         family=codes.concepts.algorithm_family.code,
-        manufacturer=model.manufacturer,
+        manufacturer=manufacturer_of(model),
     )
 
 

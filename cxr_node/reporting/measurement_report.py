@@ -26,7 +26,7 @@ from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid, result_uid
 from cxr_node.domain.priority import PriorityDecision, is_flag
 from cxr_node.reporting import content_items as item
-from cxr_node.reporting.equipment import MODEL_NAME, identify
+from cxr_node.reporting.equipment import MODEL_NAME, identify, manufacturer_of
 from cxr_node.reporting.evaluations import evaluations
 from cxr_node.reporting.image_library import image_library
 from cxr_node.reporting.measurement_groups import measurement_groups
@@ -97,11 +97,7 @@ def build_report(request: ReportRequest) -> Dataset:
     identify(report, request.reading.model, request.station_name, created)
     sets = character_sets(source)
     fit(report, sets)
-    if sets:
-        report.SpecificCharacterSet = list(sets)
-    elif "SpecificCharacterSet" in report:
-        del report.SpecificCharacterSet
-    carry(source, report)
+    carry(source, report, sets)
     return report
 
 
@@ -158,8 +154,8 @@ def _observer(request: ReportRequest) -> hd.ObservationContext:
             observer_type=standard.DCM.Device,
             observer_identifying_attributes=hd.DeviceObserverIdentifyingAttributes(
                 uid=model.device_uid.text,
-                name=request.station_name,
-                manufacturer_name=model.manufacturer,
+                name=clean_name(request.station_name) or MODEL_NAME,
+                manufacturer_name=manufacturer_of(model),
                 model_name=MODEL_NAME,
                 serial_number=model.digest,
             ),

@@ -102,7 +102,8 @@ def stage_texts(reading: Reading, wording: Wording) -> dict[StageKey, str]:
         refused = sum(turn.stage is stage and not turn.accepted for turn in reading.turns)
         note = [words.refused.format(count=refused)] if refused else []
         cleaned = [clean_line(line, LONGEST_GENERATED) for line in (*found, *note)]
-        texts[stage] = LINE_END.join(cleaned or [words.empty])
+        title = wording.stage_titles[stage]
+        texts[stage] = LINE_END.join([title, *(cleaned or [words.empty])])
     return texts
 
 

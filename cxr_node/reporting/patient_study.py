@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
+from pydicom.charset import convert_encodings
 from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
@@ -92,8 +93,13 @@ def character_sets(source: Dataset) -> tuple[str, ...]:
     return (declared,) if isinstance(declared, str) else tuple(str(name) for name in declared)
 
 
-def carry(source: Dataset, target: Dataset) -> None:
-    """Copy the Patient, General Study and Patient Study values into ``target``."""
+def carry(source: Dataset, target: Dataset, sets: tuple[str, ...]) -> None:
+    """Copy the Patient, General Study and Patient Study values into ``target``.
+
+    ``target`` is then ready to be written in Explicit VR Little Endian and the character
+    sets ``sets``, with the bytes of the identifying values as they were received.
+    """
+    _declare(target, sets)
     for keyword in _IDENTIFYING:
         _set(target, keyword, _element(source, keyword))
     for keyword in _EXPECTED:
@@ -102,6 +108,15 @@ def carry(source: Dataset, target: Dataset) -> None:
     for keyword in _OPTIONAL:
         if keyword in source and _conforms(source, keyword):
             target[_tag(keyword)] = _element(source, keyword) or source[keyword]
+
+
+def _declare(target: Dataset, sets: tuple[str, ...]) -> None:
+    if sets:
+        target.SpecificCharacterSet = list(sets)
+    elif "SpecificCharacterSet" in target:
+        del target.SpecificCharacterSet
+    # Otherwise raw bytes are decoded and encoded again, which loses trailing delimiters.
+    target.set_original_encoding(False, True, convert_encodings(list(sets)))
 
 
 def _set(target: Dataset, keyword: str, element: DataElement | RawDataElement | None) -> None:

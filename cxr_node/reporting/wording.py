@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cxr_node.domain.findings import DevicePosition, FindingKind, Laterality, Severity, Zone
-from cxr_node.domain.stages import NEXT_STEPS, QUALITY_DIMENSIONS
+from cxr_node.domain.stages import NEXT_STEPS, QUALITY_DIMENSIONS, StageKey
 from cxr_node.reporting.template_files import QUALITIES, Entry, complete, values
 
 SHORT_NAME = 19
@@ -111,6 +111,7 @@ class Wording(Entry):
     quality: dict[str, str]
     quality_dimensions: dict[str, str]
     next_steps: dict[str, str]
+    stage_titles: dict[StageKey, str]
     markers: Markers
     conclusion: ConclusionWords
     stages: StageWords
@@ -129,5 +130,6 @@ class Wording(Entry):
         complete("position", set(self.position), values(DevicePosition))
         complete("quality", set(self.quality), set(QUALITIES))
         complete("quality_dimensions", set(self.quality_dimensions), set(QUALITY_DIMENSIONS))
+        complete("stage_titles", set(self.stage_titles), values(StageKey))
         complete("next_steps", set(self.next_steps), set(NEXT_STEPS))
         return self

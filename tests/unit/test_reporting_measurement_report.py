@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from highdicom.sr import srread
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from cxr_node.domain.errors import NotConformant
 from cxr_node.domain.findings import FindingKind, Presence, Zone
@@ -156,6 +156,22 @@ def test_a_finding_without_box_is_an_evaluation_with_properties(tmp_path: Path) 
     assert coded(items_below(absent, "Presence of property")[0]) == "Absent"
     assert "Pneumothorax" not in found
     assert "Other pleural abnormality" not in found, "it was not assessed"
+
+
+def test_absent_findings_stand_under_a_heading_that_says_so(tmp_path: Path) -> None:
+    """Simple viewers show the name of a finding and hide its presence in a footnote."""
+    unsure = finding(FindingKind.EDEMA, 0.45, presence=Presence.UNCERTAIN)
+    findings = (finding(FindingKind.PORT, 0.9), unsure, finding(FindingKind.FRACTURE, 0.1))
+    report = built(tmp_path, sample_reading(findings=findings, ratio=None))
+
+    def named(container: Dataset) -> list[str]:
+        items = container.ContentSequence
+        return [coded(i) for i in items if i.ConceptNameCodeSequence[0].CodeMeaning == "Finding"]
+
+    (top,) = items_below(report, "Qualitative Evaluations")
+    assert named(top) == ["Portacath"]
+    assert named(items_below(top, "Findings that are uncertain")[0]) == ["Pulmonary edema"]
+    assert named(items_below(top, "Findings held absent")[0]) == ["Fracture of bone"]
 
 
 def test_the_certainty_of_an_absent_finding_is_that_of_its_absence(tmp_path: Path) -> None:

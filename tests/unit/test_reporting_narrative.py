@@ -110,7 +110,7 @@ def test_generated_words_cannot_pose_as_the_nodes_own() -> None:
 def test_every_stage_has_a_text() -> None:
     texts = stages()
     assert list(texts) == list(StageKey)
-    assert all(texts.values())
+    assert [t.split(",")[0] for t in texts.values()] == [f"Stage {n}" for n in range(1, 9)]
     assert "Projection: PA." in texts[StageKey.QUALITY_VIEW]
     assert "inspiration limited" in texts[StageKey.QUALITY_VIEW]
     assert "Generated: Shallow inspiration." in texts[StageKey.QUALITY_VIEW]
@@ -123,11 +123,11 @@ def test_every_stage_has_a_text() -> None:
 
 def test_a_skipped_stage_says_why() -> None:
     skipped = (SkippedStage(StageKey.COMPARISON, "no prior study"),)
-    assert stages(skipped=skipped)[StageKey.COMPARISON] == "Not walked: no prior study."
+    assert stages(skipped=skipped)[StageKey.COMPARISON].endswith("\r\nNot walked: no prior study.")
 
 
 def test_a_stage_without_answer_says_so() -> None:
-    assert stages(changes=())[StageKey.COMPARISON] == "No answer."
+    assert stages(changes=())[StageKey.COMPARISON] == "Stage 5, comparison.\r\nNo answer."
 
 
 def test_refused_answers_are_counted_and_not_shown() -> None:
@@ -155,4 +155,4 @@ def test_a_model_without_statement_says_nothing_of_itself() -> None:
 def test_no_category_is_said_in_words() -> None:
     advice = replace(sample_reading().advice or object(), acr_category=None, next_step="none")
     text = stages(advice=advice)[StageKey.ADVICE]
-    assert text == "Actionable category none; next step: no further step proposed."
+    assert text.splitlines()[1] == "Actionable category none; next step: no further step proposed."
