@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset
 
 from cxr_node.config import AssemblySection
 from cxr_node.domain.eligibility import EligibilityPolicy
-from cxr_node.domain.errors import NotReadable
+from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import PixelFacts, Received
 from cxr_node.domain.ports import FakeClock, ImagePolicy, PreparedImage
@@ -31,12 +31,12 @@ class ObedientImages:
     """An image reader that finds nothing wrong unless told to."""
 
     def __init__(self) -> None:
-        self.refuse: str = ""
+        self.refuse: CxrNodeError | None = None
 
     def inspect(self, path: Path, pixels: PixelFacts) -> None:
         assert path.exists()
         if self.refuse:
-            raise NotReadable(self.refuse)
+            raise self.refuse
 
     def prepare(self, path: Path, instance: Uid, policy: ImagePolicy) -> PreparedImage:
         raise AssertionError("intake decodes nothing")

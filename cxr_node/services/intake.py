@@ -12,9 +12,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from cxr_node.dicom.headers import check_command, read_facts
-from cxr_node.domain.eligibility import EligibilityPolicy, NotEligible, assess
-from cxr_node.domain.errors import NotConformant, NotReadable
-from cxr_node.domain.events import Event, emit
+from cxr_node.domain.eligibility import EligibilityPolicy, NotEligible, Reason, assess
+from cxr_node.domain.errors import CxrNodeError, MalformedUid, NotConformant, NotReadable
+from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import InstanceFacts, Received
 from cxr_node.domain.milestones import Milestone
@@ -25,7 +25,7 @@ from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
 
-_CONFLICT = "conflicting-instance"
+_CONFLICT = Reason.CONFLICTING_INSTANCE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,10 @@ class Intake:
         try:
             facts = read_facts(received.partial, own_device_uids=self._own_device_uids())
             check_command(facts, received)
+        except MalformedUid as error:
+            # Nothing is kept under an identifier that is none.
+            emit(Event.INSTANCE_REFUSED, peer=received.calling_ae, reason=error.code)
+            raise
         except NotConformant as error:
             self._refuse(received, error.code)
             raise
@@ -130,7 +134,12 @@ class Intake:
         try:
             self._images.inspect(file.path, facts.pixels)
         except NotReadable as error:
-            return error.reason
+            return Reason(error.reason).value
+        except NotConformant:
+            return Reason.DECODE.value
+        except CxrNodeError as error:
+            # The look itself failed, which says nothing of the image: the worker will see.
+            emit_failure(Event.WORKER_LOST, error, worker="inspection")
         return ""
 
     def _commit(self, session: Session, arrival: _Arrival, now: datetime) -> _Outcome:

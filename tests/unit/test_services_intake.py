@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import FileDataset
 
-from cxr_node.domain.errors import NotConformant, SpoolFull, StoreUnavailable
+from cxr_node.domain.errors import (
+    CxrNodeError,
+    MalformedUid,
+    NotConformant,
+    NotReadable,
+    SpoolFull,
+    StoreUnavailable,
+    Unreadable,
+)
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.study import StudyState
@@ -203,11 +211,36 @@ def test_what_cannot_be_read_is_kept_with_its_reason(
     assert (revision.state, revision.reason) == ("not-eligible", reason)
 
 
-def test_pixels_that_contradict_the_header_are_kept_with_their_reason(bench: IntakeBench) -> None:
-    bench.images.refuse = "pixel-data-short"
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NotReadable("pixel-data-short"), "pixel-data-short"),
+        (Unreadable("a second look could not parse the header"), "decode"),
+    ],
+)
+def test_pixels_that_contradict_the_header_are_kept_with_their_reason(
+    bench: IntakeBench, error: CxrNodeError, reason: str
+) -> None:
+    bench.images.refuse = error
     bench.send(radiograph(study_uid=STUDY))
-    assert bench.rows(InstanceRow)[0].reason == "pixel-data-short"
+    assert bench.rows(InstanceRow)[0].reason == reason
     assert bench.rows(JobRow) == []
+
+
+def test_a_look_that_failed_is_no_reason_not_to_read(bench: IntakeBench) -> None:
+    bench.images.refuse = CxrNodeError("no decoder can be started")
+    bench.send(radiograph(study_uid=STUDY))
+    assert bench.rows(InstanceRow)[0].reason == ""
+    assert [job.kind for job in bench.rows(JobRow)] == ["triage"]
+
+
+def test_nothing_is_kept_under_an_identifier_that_is_none(bench: IntakeBench) -> None:
+    image = radiograph(study_uid=STUDY)
+    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = "1.02"
+    with pytest.raises(MalformedUid):
+        bench.send(image)
+    assert bench.rows(QuarantineRow) == []
+    assert [path for path in bench.spool.root.rglob("*") if path.is_file()] == []
 
 
 def test_a_late_ct_leaves_the_reading_as_it_is(bench: IntakeBench) -> None:
