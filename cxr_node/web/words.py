@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from cxr_node.domain.eligibility import WORDS, Reason
 from cxr_node.domain.findings import Finding, FindingKind, Presence
+from cxr_node.domain.priority import is_flag
 from cxr_node.domain.study import StudyState, VisibleState
 from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
 
@@ -179,18 +180,25 @@ def why(entry: WorklistEntry) -> str:
         return STEP_WORDS[entry.state]
     if entry.visible is VisibleState.READ and not entry.words:
         return "not a statement that the image is normal"
-    return shown(entry.words) or shown(entry.priority_words) or STEP_WORDS[entry.state]
+    told = [_flag(entry), shown(entry.words)]
+    return "; ".join(dict.fromkeys(part for part in told if part)) or STEP_WORDS[entry.state]
+
+
+def _flag(entry: WorklistEntry) -> str:
+    """Why the study stands first; also when something else is wrong with it."""
+    return shown(entry.priority_words) if is_flag(entry.priority) else ""
 
 
 def banner(entry: WorklistEntry) -> str:
     """The state of one study as a sentence."""
-    told = shown(entry.words)
-    if entry.visible is VisibleState.FLAGGED:
-        reason = told or shown(entry.priority_words)
-        return f"Raised to {entry.priority}{': ' + reason if reason else ''}."
     if entry.visible is VisibleState.READ:
         return "The model raised nothing. This does not say that the image is normal."
-    return (told or STEP_WORDS[entry.state]).rstrip(".") + "."
+    flag, told = _flag(entry), shown(entry.words)
+    raised = f"Raised to {entry.priority}{': ' + flag if flag else ''}."
+    if entry.visible is VisibleState.FLAGGED:
+        return raised
+    stands = (told or STEP_WORDS[entry.state]).rstrip(".") + "."
+    return f"{raised} {stands[0].upper()}{stands[1:]}" if is_flag(entry.priority) else stands
 
 
 _PARKED_ADVICE = (
@@ -217,6 +225,12 @@ def delivery_advice(delivery: DeliveryStatus) -> str:
 def reason(text: str) -> str:
     """Why a revision stands where it stands: a reason code in its words, text as it is."""
     return WORDS[Reason(text)] if text in set(Reason) else shown(text)
+
+
+def last_answer(delivery: DeliveryStatus) -> str:
+    """What the destination answered last: status and words, the status once."""
+    status, told = dimse_status(delivery.last_status), shown(delivery.last_error)
+    return told if status and status in told else f"{status} {told}".strip()
 
 
 def dimse_status(status: int | None) -> str:

@@ -83,6 +83,20 @@ def test_nothing_flagged_is_never_said_to_be_normal() -> None:
     assert "not a statement" in words.why(line)
 
 
+def test_a_failure_does_not_hide_why_the_study_is_flagged() -> None:
+    line = entry(visible=VisibleState.FAILED, words="not delivered", state=StudyState.PARKED)
+    assert words.why(line) == "pneumothorax present at 0.87; not delivered"
+    assert words.banner(line) == "Raised to STAT: pneumothorax present at 0.87. Not delivered."
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("refused: 0xC000", "refused: 0xC000"), ("no room", "0xC000 no room"), ("", "0xC000")],
+)
+def test_a_status_is_said_once(error: str, said: str) -> None:
+    assert words.last_answer(DeliveryStatus("pacs", "parked", 1, 0xC000, error)) == said
+
+
 @pytest.mark.parametrize("state", ["waiting", "sending", "sent", "parked", "unheard-of"])
 def test_only_a_sent_delivery_asks_for_nothing(state: str) -> None:
     advice = words.delivery_advice(DeliveryStatus("pacs", state, 2, 0xC000, "refused"))
