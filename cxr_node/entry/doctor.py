@@ -106,13 +106,13 @@ class Doctor:
         return f"C-STORE answered 0x{status:04X}"
 
     def _database(self) -> str:
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             if self._study(session) is None:
                 raise Broken("no row for a study that was answered 0x0000: another database.url?")
         return "the study has its row"
 
     def _spool(self) -> str:
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             row = session.scalar(
                 select(InstanceRow)
                 .join(StudyRow, StudyRow.id == InstanceRow.study_pk)
@@ -132,7 +132,7 @@ class Doctor:
         )
         if revision.state == StudyState.NOT_ELIGIBLE:
             raise Broken(f"the phantom is not eligible ({revision.reason}): see [eligibility]")
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             jobs = session.scalars(select(JobRow).where(JobRow.revision_pk == revision.id)).all()
             return ", ".join(f"{job.kind} {job.state}" for job in jobs)
 
@@ -141,7 +141,7 @@ class Doctor:
             lambda r: r.state in (StudyState.REPORTED, StudyState.DELIVERED, StudyState.PARKED),
             "the model does not finish: see the worker's log lines (job-failed, lease-expired)",
         )
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             reading = readings.latest_reading(session, revision.id)
         if reading is None:
             raise Broken(f"no reading was stored: {revision.reason or 'see the log (job-failed)'}")
@@ -149,7 +149,7 @@ class Doctor:
 
     def _report(self) -> str:
         revision = self._revision()
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             paths = [Path(row.path) for row in outbox.objects_of(session, revision.id)]
         if not paths or not all(path.exists() for path in paths):
             raise Broken("no result object was built: see the log (job-failed, kind publish)")
@@ -177,7 +177,7 @@ class Doctor:
         return f"C-FIND lists it with priority {priority}"
 
     def _delivery_words(self) -> str:
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             rows = session.scalars(
                 select(DeliveryRow)
                 .order_by(DeliveryRow.id.desc())
@@ -196,7 +196,7 @@ class Doctor:
             time.sleep(_POLL_SECONDS)
 
     def _revision(self) -> RevisionRow:
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             study = self._study(session)
             revision = studies.current_revision(session, study.id) if study else None
             if revision is None:

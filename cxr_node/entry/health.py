@@ -41,7 +41,7 @@ class Health:
         }
 
     def _ask_database(self) -> None:
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             session.execute(text("SELECT 1"))
 
     def _background(self) -> Component:
@@ -61,7 +61,7 @@ class Health:
 
     def _oldest_waiting_seconds(self) -> float:
         """Seconds since a claim was last possible and not made; 0 with an empty queue."""
-        with self._node.db.begin() as session:
+        with self._node.db.read() as session:
             oldest = session.scalar(
                 select(func.min(JobRow.created_at)).where(JobRow.state == JobState.WAITING)
             )

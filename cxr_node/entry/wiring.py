@@ -154,7 +154,7 @@ class Node:
 
     def worklist(self) -> list[WorklistEntry]:
         """The reading worklist as it stands now."""
-        with self.db.begin() as session:
+        with self.db.read() as session:
             return worklist(session)
 
     def close(self) -> None:

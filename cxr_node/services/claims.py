@@ -37,6 +37,7 @@ class Claims:
                 now=self._clock.now(),
                 lease_seconds=self._limits.lease_seconds,
                 limit=self._limits.batch,
+                max_attempts=self._limits.max_attempts,
             )
         if not claims:
             return 0

@@ -89,7 +89,7 @@ def test_dcmtk_findscu_shows_the_flagged_study_first(
     beside_orthanc: RunningNode, tmp_path: Path
 ) -> None:
     findscu = require("findscu", "dcmtk")
-    quiet, flagged = radiograph(modality="CT"), radiograph(patient_name="URGENT^ONE")
+    quiet, flagged = radiograph(body_part="HAND"), radiograph(patient_name="URGENT^ONE")
     beside_orthanc.send(save(quiet, tmp_path / "quiet"), save(flagged, tmp_path / "flagged"))
     beside_orthanc.settled(flagged.StudyInstanceUID)
     beside_orthanc.settled(quiet.StudyInstanceUID)

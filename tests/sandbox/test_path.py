@@ -62,7 +62,8 @@ def test_the_same_study_ten_times_is_read_once(
     assert after.revision == 1
     assert len(reports(study_uid)) == 1
     log = node.log.read_text()
-    assert log.count('"job-finished"') == 3  # triage, read, publish: once each
+    assert log.count('"job-finished"') == 2  # triage and full reading, once each
+    assert log.count('"report-built"') == 1
 
 
 def test_a_late_lateral_opens_a_revision_that_names_its_predecessor(
