@@ -1,0 +1,1 @@
+"""Teaches the embedded model on phantoms; needs torch, and nothing below imports it."""
