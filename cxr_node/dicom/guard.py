@@ -30,6 +30,7 @@ _FIXED_LENGTH = {5: 4, 6: 4, 7: 4}
 _MAX_COMMAND_BYTES = 65_536
 _MAX_QUERY_BYTES = 1_048_576
 _DRAIN_BYTES = 65_536
+_RESET = struct.pack("ii", 1, 0)
 
 # What the library may raise on a malformed command set.
 _MALFORMED = (
@@ -102,8 +103,13 @@ class PduGuard:
         return head
 
     def refuse(self, reason: Refusal) -> None:
-        """Close the connection now; its threads end by themselves."""
+        """Reset the connection now; its threads end by themselves.
+
+        A reset, because a sender that meets only a closed window would hang on.
+        """
         emit(Event.PDU_REFUSED, reason=reason, address=self._address)
+        with contextlib.suppress(OSError):  # already closed by the peer
+            self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.close()
 
     def close(self) -> None:

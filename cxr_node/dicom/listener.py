@@ -257,6 +257,7 @@ class _Server(ThreadedAssociationServer):
     """The library's server with our bound on sockets."""
 
     daemon_threads = True
+    request_queue_size = 128
     protect: Callable[[Association, str], None]
     may_connect: Callable[[], bool]
 
