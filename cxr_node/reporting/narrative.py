@@ -45,7 +45,7 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
     if reading.outside_intended_use:
         sentences.append(words.outside.format(reason=_stripped(reading.outside_intended_use)))
     if reading.model.statement:
-        sentences.append(words.statement.format(statement=reading.model.statement))
+        sentences.append(words.statement.format(statement=_generated(reading.model.statement)))
     sentences.extend(_held(reading, wording))
     if reading.ratio is not None:
         template = words.ratio_ap if reading.projection == "AP" else words.ratio
@@ -226,7 +226,7 @@ def _with_probability(finding: Finding, wording: Wording) -> str:
 
 
 def _stripped(reason: str) -> str:
-    return reason.strip().rstrip(".")
+    return clean_line(reason, LONGEST_GENERATED).rstrip(".")
 
 
 def _generated(text: str) -> str:

@@ -56,12 +56,6 @@ def clean_name(text: str, limit: int = 64) -> str:
     return clean_line(text.replace("\\", "/"), limit)
 
 
-def clean_text(text: str, limit: int = LONGEST_TEXT) -> str:
-    """Lines of visible characters with DICOM line ends (PS3.5 §6.2, UT), empty ones dropped."""
-    lines = (clean_line(line) for line in text.splitlines())
-    return shorten(LINE_END.join(line for line in lines if line), limit)
-
-
 def shorten(text: str, limit: int) -> str:
     """Cut to ``limit`` characters, marked by dots where it was cut."""
     if len(text) <= limit:

@@ -107,6 +107,13 @@ def test_generated_words_cannot_pose_as_the_nodes_own() -> None:
     assert text.endswith("Model embedded, version 0.1.")
 
 
+def test_no_long_text_pushes_the_findings_out() -> None:
+    long = "z" * 20_000
+    text = said(model=replace(MODEL, statement=long), outside_intended_use=long, impression=long)
+    assert "right pneumothorax, moderate, apex (87 %)" in text
+    assert text.endswith("Model embedded, version 0.1.")
+
+
 def test_every_stage_has_a_text() -> None:
     texts = stages()
     assert list(texts) == list(StageKey)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxr_node.reporting.text import clean_line, clean_text, in_repertoire, shorten
+from cxr_node.reporting.text import clean_line, clean_name, in_repertoire, shorten
 
 ANY = st.text(alphabet=st.characters(), max_size=300)
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -29,20 +29,17 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
     assert clean_line(once) == once
 
 
-@given(ANY, st.integers(0, 200))
-def test_lines_are_kept_with_the_line_ends_of_the_standard(text: str, limit: int) -> None:
-    cleaned = clean_text(text, limit)
-    assert len(cleaned) <= limit
-    rest = cleaned.replace("\r\n", "")
-    assert not HIDDEN & {unicodedata.category(c) for c in rest} or len(text) > limit
-
-
 def test_an_order_of_reading_cannot_be_turned_round() -> None:
     assert clean_line("no \u202eeffusion\u202c \u2066left\u2069") == "no effusion left"
 
 
 def test_lines_that_pretend_to_be_headings_are_joined() -> None:
     assert clean_line("small effusion\r\nConclusion: normal") == "small effusion Conclusion: normal"
+
+
+def test_a_name_holds_no_backslash() -> None:
+    assert clean_name("a\\b" * 40) == clean_name("a/b" * 40)
+    assert len(clean_name("x" * 100)) == 64
 
 
 def test_what_was_cut_is_marked() -> None:
