@@ -30,7 +30,10 @@ from cxr_node.domain.identifiers import Uid
 
 REDACTED = "redacted"
 LIBRARY = "library"
-QUIET_LIBRARIES = ("pynetdicom", "pydicom", "highdicom", "uvicorn", "sqlalchemy", "celery", "kombu")
+QUIET_LIBRARIES = (
+    *("pynetdicom", "pydicom", "highdicom", "PIL"),
+    *("sqlalchemy", "alembic", "uvicorn", "asyncio", "celery", "kombu", "transformers"),
+)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]{0,64}")
 _LIKE_A_UID = re.compile(r"(?=.{16})[0-9]+(?:\.[0-9]+){3,}")
