@@ -136,13 +136,18 @@ def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> Worklis
         priority_words=study.priority_words,
         sender=study.sender,
         view=", ".join(details.views.get(study.id, ())),
-        findings=details.findings.get(study.id, ()),
+        findings=_shown(state, details.findings.get(study.id, ())),
         received_at=study.created_at,
         last_image_at=moments.get((key, Milestone.LAST_IMAGE.value), revision.last_received_at),
         flagged_at=study.flagged_at,
         reported_at=moments.get((key, Milestone.REPORTED.value)),
         deliveries=tuple(details.deliveries.get(key, ())),
     )
+
+
+def _shown(state: StudyState, findings: tuple[str, ...]) -> tuple[str, ...]:
+    """A quick look at a study that then proved not eligible must not pass for a reading."""
+    return () if state is StudyState.NOT_ELIGIBLE else findings
 
 
 def _study_facts(row: StudyRow) -> StudyFacts:
