@@ -22,13 +22,16 @@ from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.pdu_primitives import P_DATA
 
 from cxr_node.dicom.reception import ArrivingDataSet, Reception, StoreCommand
+from cxr_node.domain.errors import MalformedUid
 from cxr_node.domain.events import Event, emit
+from cxr_node.domain.identifiers import Uid
 
 _HEAD = struct.Struct(">BBL")
 _KNOWN_PDUS = frozenset(range(1, 8))
 _FIXED_LENGTH = {5: 4, 6: 4, 7: 4}
 _MAX_COMMAND_BYTES = 65_536
 _MAX_QUERY_BYTES = 1_048_576
+_NO_UID = "0.0"
 _DRAIN_BYTES = 65_536
 _RESET = struct.pack("ii", 1, 0)
 
@@ -208,9 +211,10 @@ def _place(
     if isinstance(message, C_STORE_RQ):
         if not isinstance(message.data_set, ArrivingDataSet):
             command = _command(association, message)
-            if not command.sop_instance_uid:  # the library would never answer it
-                guard.refuse(Refusal.MESSAGE_MALFORMED)
             message.data_set = reception.begin(command)
+            if not _is_uid(command.sop_instance_uid):
+                # Kept from the library, which would close over it instead of answering.
+                message.command_set.AffectedSOPInstanceUID = _NO_UID
         return
     held = message.data_set.tell() if message.data_set else 0
     if message.encoded_command_set.tell() > _MAX_COMMAND_BYTES or held > _MAX_QUERY_BYTES:
@@ -224,6 +228,14 @@ def _command(association: Association, message: DIMSEMessage) -> StoreCommand:
         sop_instance_uid=_uid_text(message.command_set.get("AffectedSOPInstanceUID")),
         transfer_syntax=str(context.transfer_syntax[0]) if context else "",
     )
+
+
+def _is_uid(text: str) -> bool:
+    try:
+        Uid(text)
+    except MalformedUid:
+        return False
+    return True
 
 
 def _uid_text(value: Any) -> str:
