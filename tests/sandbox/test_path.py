@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +83,17 @@ def test_a_late_lateral_opens_a_revision_that_names_its_predecessor(
     [first] = [ds for ds in found if ds is not successor]
     named = successor.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
     assert named.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+
+def test_one_study_over_three_slow_associations_is_read_once(
+    node: RunningNode, reports: Reports, tmp_path: Path
+) -> None:
+    frontal = radiograph()
+    views = [radiograph(study_uid=frontal.StudyInstanceUID, view=view) for view in ("LL", "AP")]
+    for number, image in enumerate([frontal, *views]):
+        node.send(save(image, tmp_path / f"in{number}"))
+        time.sleep(0.6)  # slower than the images of one exposure, quicker than the quiet time
+    item = node.settled(frontal.StudyInstanceUID)
+    assert (item.state, item.revision) == (StudyState.DELIVERED, 1)
+    assert len(reports(frontal.StudyInstanceUID)) == 1
+    assert node.log.read_text().count('"report-built"') == 1
