@@ -17,6 +17,9 @@ from cxr_node.training.measure import Margins, margin, truth_of
 SENSITIVITY_WEIGHT = {FindingKind.PNEUMOTHORAX: 1.5}
 """A missed time-critical finding costs more than a false flag."""
 
+LEAST_SPECIFICITY = 0.8
+"""A finding the model hardly knows must not be called on every second picture."""
+
 _LEAST_SLOPE = 0.2
 
 
@@ -51,7 +54,7 @@ def _fit_one(
     slope = max(slope, _LEAST_SLOPE)
     probability = _sigmoid(slope * log_odds + offset)
     weight = SENSITIVITY_WEIGHT.get(kind, 1.0)
-    threshold = operating_point(probability, truth, weight)
+    threshold = operating_point(probability, truth, weight, LEAST_SPECIFICITY)
     return OperatingPoint(slope, offset, round(min(max(threshold, 0.02), 0.98), 4))
 
 

@@ -92,7 +92,7 @@ class Script:
         The kind varies: triage, reordered or thinned, or with the later stages.
         """
         draw = self._rng.random()
-        make = self.triage if draw < 0.45 else self._thinned if draw < 0.75 else self._reading
+        make = self.triage if draw < 0.2 else self._thinned if draw < 0.4 else self._reading
         return [self.encoded(make(truth)) for truth in truths]
 
     def _thinned(self, truth: dict[str, Any]) -> list[Said]:
@@ -102,14 +102,13 @@ class Script:
         return [kept[i] for i in order] or turns[2:5]
 
     def _reading(self, truth: dict[str, Any]) -> list[Said]:
-        """Some of stage 1 and 2, then attributes and boxes, sometimes the report."""
+        """The full reading, less comparison and outlook; the report is sometimes left out.
+
+        Every finding is asked: were only some, being asked would itself be a hint.
+        """
         turns = [*self._quality(truth), _overall(truth)]
-        share = self._rng.choice((0.15, 1.0))
-        for kind in FindingKind:
-            if str(kind) in truth["findings"] or self._rng.random() < share:
-                turns.append(_presence(truth, kind))
-        if self._rng.random() < 0.25:
-            turns.append(_text(StageKey.FINDINGS, "other", "none"))
+        turns += [_presence(truth, kind) for kind in FindingKind]
+        turns.append(_text(StageKey.FINDINGS, "other", "none"))
         for kind in FindingKind:
             if str(kind) in truth["findings"]:
                 turns += self._attributes(kind, truth["findings"][str(kind)])
@@ -120,12 +119,13 @@ class Script:
         return turns
 
     def _quality(self, truth: dict[str, Any]) -> Iterator[Said]:
-        """Projection, some of the quality dimensions, sometimes what limits the reading."""
+        """Projection, mostly all quality dimensions and what limits the reading."""
+        whole = self._rng.random() < 0.8
         yield _closed(StageKey.QUALITY_VIEW, "projection", truth["projection"])
         for name in QUALITY_DIMENSIONS:
-            if self._rng.random() < 0.4:
+            if whole or self._rng.random() < 0.5:
                 yield _closed(StageKey.QUALITY_VIEW, name, truth["quality"][name])
-        if self._rng.random() < 0.25:
+        if whole or self._rng.random() < 0.5:
             yield _text(StageKey.QUALITY_VIEW, "limits", _limits(truth))
 
     def _attributes(self, kind: FindingKind, found: dict[str, Any]) -> Iterator[Said]:
@@ -163,11 +163,11 @@ def _presence(truth: dict[str, Any], kind: FindingKind) -> Said:
 
 def _box(key: str, subject: str, box: list[float]) -> Said:
     prompt = _words(StageKey.ATTRIBUTES_GROUNDING, key, subject)
-    return Said(prompt, prompts.box_words(*box), 0.35, 0.05)
+    return Said(prompt, prompts.box_words(*box), 0.5, 0.05)
 
 
 def _text(stage: StageKey, key: str, text: str, subject: str = "") -> Said:
-    return Said(_words(stage, key, subject), text, 0.15, 0.15)
+    return Said(_words(stage, key, subject), text, 0.3, 0.3)
 
 
 def _limits(truth: dict[str, Any]) -> str:

@@ -26,13 +26,17 @@ def rates(scores: NDArray[np.float64], truth: NDArray[np.bool_], at: float) -> t
     return float(called[truth].mean()), float((~called)[~truth].mean())
 
 
-def operating_point(scores: ArrayLike, truth: ArrayLike, weight: float = 1.0) -> float:
+def operating_point(
+    scores: ArrayLike, truth: ArrayLike, weight: float = 1.0, least_specificity: float = 0.0
+) -> float:
     """The score that maximises ``weight`` x sensitivity + specificity (Youden for weight 1).
 
-    Lies midway between neighbouring scores, so that rounding does not move a case.
+    Only scores that reach ``least_specificity`` are considered. Lies midway between
+    neighbouring scores, so that rounding does not move a case.
     """
     s, t = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=bool)
     levels = np.unique(s)
-    candidates = np.concatenate([[levels[0]], (levels[1:] + levels[:-1]) / 2])
-    values = [weight * a + b for a, b in (rates(s, t, float(c)) for c in candidates)]
-    return float(candidates[int(np.argmax(values))])
+    candidates = np.concatenate([[levels[0]], (levels[1:] + levels[:-1]) / 2, [levels[-1]]])
+    found = [(float(c), *rates(s, t, float(c))) for c in candidates]
+    usable = [f for f in found if f[2] >= least_specificity] or found[-1:]
+    return max(usable, key=lambda f: weight * f[1] + f[2])[0]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cxr_node.domain.findings import FindingKind
 from cxr_node.phantom.truth import DIFFICULTY, DRAWN
 from cxr_node.reasoning.embedded import embedded_manifest, save_embedded
 from cxr_node.reasoning.profiles import Manifest, seal
@@ -21,6 +22,9 @@ STATEMENT = (
     "briefly trained on this project's synthetic phantoms; not evaluated on patients; "
     "answers outside phantoms mean nothing"
 )
+NEVER_DRAWN = 0.9
+"""Operating point of labels that no phantom has: only near certainty may call them."""
+
 LEAST_MACRO = 0.8
 """Below this macro AUROC on held-out phantoms nothing is shipped."""
 
@@ -70,7 +74,10 @@ def ship(
             version=VERSION,
             trained=True,
             statement=STATEMENT,
-            thresholds={kind: points[kind].threshold for kind in DRAWN},
+            thresholds={
+                kind: points[kind].threshold if kind in points else NEVER_DRAWN
+                for kind in FindingKind
+            },
             calibration={f"presence:{k}": points[k].calibration for k in DRAWN},
         )
         write(network, target, manifest, card)

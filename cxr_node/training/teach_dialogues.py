@@ -68,10 +68,17 @@ class Reader:
 
 
 def teach_dialogues(
-    network: Any, heads: Heads, data: Path, out: Path, seconds: float, seed: int = 1
+    network: Any,
+    heads: Heads,
+    data: Path,
+    out: Path,
+    seconds: float,
+    *,
+    rate: float = RATE,
+    seed: int = 1,
 ) -> None:
     """Train everything for ``seconds``; resumes from ``out/whole.pt``."""
-    rule = optimiser([network, heads], RATE)
+    rule = optimiser([network, heads], rate)
     path = out / "whole.pt"
     step, used = 0, 0.0
     if path.exists():
@@ -89,7 +96,7 @@ def teach_dialogues(
         if budget.share >= 1:
             break
         for group in rule.param_groups:
-            group["lr"] = RATE * rate_at(budget.share, step, warm_up=40)
+            group["lr"] = rate * rate_at(budget.share, step, warm_up=40)
         ids, wanted, weights = padded(script.batch(truths), pad)
         with torch.autocast("cpu", torch.bfloat16):
             tokens = see(network, patches(varied(images, rng)))

@@ -36,6 +36,15 @@ def test_a_heavier_miss_lowers_the_operating_point() -> None:
     assert operating_point(scores, truth, 3.0) < operating_point(scores, truth, 1.0)
 
 
+def test_a_weak_finding_keeps_its_specificity() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(2000) % 2 == 0
+    scores = rng.normal(0, 1, 2000) + 0.3 * truth
+    free, bound = operating_point(scores, truth), operating_point(scores, truth, 1.0, 0.8)
+    assert rates(scores, truth, free)[1] < 0.75
+    assert rates(scores, truth, bound)[1] >= 0.8
+
+
 def test_platt_scaling_finds_the_line_that_made_the_data() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(0, 2, 20_000)
