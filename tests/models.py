@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,14 +12,17 @@ import pytest
 from cxr_node.domain.findings import ImageReference
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.reasoning.embedded import build_embedded
-from cxr_node.reasoning.transformers_model import TransformersModel, load_model
 from tests.readings import sample_image
+
+if TYPE_CHECKING:
+    from cxr_node.reasoning.transformers_model import TransformersModel
 
 
 @pytest.fixture(scope="session")
 def untrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the embedded model as it is built, without training."""
+    from cxr_node.reasoning.embedded import build_embedded  # torch only where it is used
+
     folder = tmp_path_factory.mktemp("models") / "untrained"
     build_embedded(folder)
     return folder
@@ -27,6 +31,8 @@ def untrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def untrained(untrained_folder: Path) -> TransformersModel:
     """That model, loaded."""
+    from cxr_node.reasoning.transformers_model import load_model  # torch only where it is used
+
     return load_model(untrained_folder, threads=1, device="cpu")
 
 

@@ -32,7 +32,8 @@ def stations() -> Stations:
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def configure(**_: Any) -> None:
     """Write JSON lines from the start, before Celery says anything."""
-    log.configure(configuration().log.level)
+    chosen = configuration()
+    log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

@@ -38,7 +38,7 @@ class Node:
 
     @cached_property
     def db(self) -> Database:
-        self.config.node.data_dir.mkdir(parents=True, exist_ok=True)
+        self.config.node.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Database(self.config.database_url)
 
     @cached_property
