@@ -26,6 +26,7 @@ from cxr_node.domain.stages import (
 from cxr_node.reasoning import answers, prompts
 from cxr_node.reasoning.assemble import Study, assemble
 from cxr_node.reasoning.profiles import Profile, ProfiledModel
+from cxr_node.reasoning.prompts import Wording
 
 _PER_FINDING = frozenset(
     {Loop.PRESENT_FINDING, Loop.PRESENT_SIDED, Loop.PRESENT_PATHOLOGY, Loop.PRESENT_DEVICE}
@@ -185,8 +186,13 @@ class Walk:
         self._progress()
 
     def _words(self, question: Question, answer: str) -> str:
-        closed = question.kind is AnswerKind.CLOSED
-        return prompts.option_words(self._profile.wording, answer) if closed else answer
+        """What the model sees of its own answer: words it was taught, not our record of them."""
+        wording = self._profile.wording
+        if question.kind is AnswerKind.CLOSED:
+            return prompts.option_words(wording, answer)
+        if question.kind is AnswerKind.BOX and wording is Wording.BRIEF:
+            return prompts.box_words(*answers.box(answer))
+        return answer
 
     def _answer(
         self, prompt: str, question: Question, subject: str

@@ -17,7 +17,7 @@ from cxr_node.training.measure import Margins, margin, truth_of
 SENSITIVITY_WEIGHT = {FindingKind.PNEUMOTHORAX: 1.5}
 """A missed time-critical finding costs more than a false flag."""
 
-LEAST_SPECIFICITY = 0.8
+LEAST_SPECIFICITY = 0.95
 """A finding the model hardly knows must not be called on every second picture."""
 
 _LEAST_SLOPE = 0.2
