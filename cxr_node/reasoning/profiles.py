@@ -58,6 +58,8 @@ class Profile(_Frozen):
     wording: Wording = Wording.PLAIN
     thresholds: dict[FindingKind, float] = {}
     default_threshold: float = Field(0.5, ge=0, le=1)
+    not_assessed: tuple[FindingKind, ...] = ()
+    """Findings that the model cannot tell: never asked, never called present or absent."""
     calibration: dict[str, Calibration] = {}
     """``presence:<finding>`` or a question key; absent means as the model says."""
     limits: Limits = Limits()

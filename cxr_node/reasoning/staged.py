@@ -128,7 +128,7 @@ class Walk:
 
     def _subjects(self, loop: Loop) -> Iterator[str]:
         if loop is Loop.EVERY_FINDING:
-            yield from FindingKind
+            yield from (k for k in FindingKind if k not in self._profile.not_assessed)
         elif loop is Loop.ANATOMY:
             yield from prompts.STRUCTURES
         elif loop is Loop.PRESENT_PAIR:

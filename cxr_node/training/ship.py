@@ -25,6 +25,9 @@ STATEMENT = (
 NEVER_DRAWN = 0.9
 """Operating point of labels that no phantom has: only near certainty may call them."""
 
+LEAST_AREA = 0.7
+"""Below this AUROC on the calibration set a finding is left out: the model cannot tell it."""
+
 LEAST_MACRO = 0.8
 """Below this macro AUROC on held-out phantoms nothing is shipped."""
 
@@ -48,7 +51,10 @@ def ship(
     network.train(False)
     asker = TriageAsker(network)
     first, second = pool(calibration), pool(held_out)
-    points = fit(asker.ask(np.stack(first.images)), first.truths)
+    seen = asker.ask(np.stack(first.images))
+    points = fit(seen, first.truths)
+    known = areas(seen, first.truths)
+    unknown = tuple(FindingKind(k) for k, area in known.items() if area < LEAST_AREA)
     scores = asker.ask(np.stack(second.images))
     found = areas(scores, second.truths)
     flags = [{"overall": "abnormal" if t["abnormal"] else "normal"} for t in second.truths]
@@ -67,6 +73,7 @@ def ship(
             accuracy(scores, second.truths, "projection", "projection"), 4
         ),
         "overall_accuracy": round(accuracy(scores, flags, "overall", "overall"), 4),
+        "not_assessed": [str(kind) for kind in unknown],
         "trained_as_absent": "every other label: phantoms never have them",
     }
     if card["macro_auroc"] >= LEAST_MACRO:
@@ -78,6 +85,7 @@ def ship(
                 kind: points[kind].threshold if kind in points else NEVER_DRAWN
                 for kind in FindingKind
             },
+            not_assessed=unknown,
             calibration={f"presence:{k}": points[k].calibration for k in DRAWN},
         )
         write(network, target, manifest, card)

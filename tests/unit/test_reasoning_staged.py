@@ -212,6 +212,14 @@ def test_thresholds_and_calibration_come_from_the_profile() -> None:
     assert _finding(reading, FindingKind.EDEMA).threshold == 0.2
 
 
+def test_what_a_model_cannot_tell_is_neither_asked_nor_called_absent() -> None:
+    profile = Profile(wording=Wording.PLAIN, not_assessed=(FindingKind.FRACTURE,))
+    reading = _read({"presence": 0.9}, profile=profile)
+    assert not [turn for turn in reading.turns if turn.subject == FindingKind.FRACTURE]
+    assert _finding(reading, FindingKind.FRACTURE).presence is Presence.NOT_ASSESSED
+    assert reading.no_finding is False
+
+
 def test_a_reading_stays_short_when_everything_is_present() -> None:
     profile = Profile(wording=Wording.PLAIN, limits=Limits(described_findings=4, pairs=2))
     reading = _read({"presence": 0.6, "presence/port": 0.9, "overall": "abnormal"}, profile=profile)
