@@ -164,7 +164,7 @@ def _finding(kind: FindingKind, said: Said, study: Study, warnings: list[str]) -
     profile = study.profile
     turn = said.turn(StageKey.FINDINGS, "presence", kind)
     threshold = profile.threshold(kind)
-    if turn is None:
+    if turn is None or kind in profile.not_assessed:
         return Finding(kind, Presence.NOT_ASSESSED, None, threshold)
     stage = StageKey.ATTRIBUTES_GROUNDING
     side, zone = said.answer(stage, "side", kind), said.answer(stage, "zone", kind)

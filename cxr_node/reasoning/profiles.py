@@ -17,6 +17,7 @@ from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import FindingKind, ModelIdentity
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.ports import ImagePolicy, SizePolicy, VisionModel
+from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.chat import BRIEF_CHAT, QWEN_CHAT, Chat
 from cxr_node.reasoning.prompts import PROMPTS_VERSION, Wording
 
@@ -59,7 +60,10 @@ class Profile(_Frozen):
     thresholds: dict[FindingKind, float] = {}
     default_threshold: float = Field(0.5, ge=0, le=1)
     not_assessed: tuple[FindingKind, ...] = ()
-    """Findings that the model cannot tell: never asked, never called present or absent."""
+    """Findings that the model cannot tell: asked in their place, because later answers rest on
+    the whole row of questions, but never called present or absent."""
+    untaught: tuple[StageKey, ...] = ()
+    """Stages that the model was not taught: skipped, and the result says so."""
     calibration: dict[str, Calibration] = {}
     """``presence:<finding>`` or a question key; absent means as the model says."""
     limits: Limits = Limits()

@@ -34,6 +34,7 @@ _PER_FINDING = frozenset(
 NOT_IN_TRIAGE = "triage asks only what sets the priority"
 NO_PRIOR = "no prior study"
 NO_PRIOR_PICTURE = "the prior study's picture was not shown to the model"
+UNTAUGHT = "this model was not taught this stage"
 
 
 def _nothing() -> None:
@@ -112,6 +113,8 @@ class Walk:
     def _skip_reason(self, stage: Stage, *, prior: bool, prior_shown: bool) -> str:
         if self._triage and not any(question.triage for question in stage.questions):
             return NOT_IN_TRIAGE
+        if stage.key in self._profile.untaught:
+            return UNTAUGHT
         if stage.condition is Condition.PRIOR:
             return "" if prior_shown else NO_PRIOR_PICTURE if prior else NO_PRIOR
         if stage.condition is Condition.SOMETHING_PRESENT and not self._present:
@@ -128,7 +131,7 @@ class Walk:
 
     def _subjects(self, loop: Loop) -> Iterator[str]:
         if loop is Loop.EVERY_FINDING:
-            yield from (k for k in FindingKind if k not in self._profile.not_assessed)
+            yield from FindingKind
         elif loop is Loop.ANATOMY:
             yield from prompts.STRUCTURES
         elif loop is Loop.PRESENT_PAIR:
@@ -221,7 +224,7 @@ class Walk:
             return answers.most_probable(found), found, ""
         kind = FindingKind(subject)
         held = answers.presence(found, profile.threshold(kind))
-        if held is Presence.PRESENT:
+        if held is Presence.PRESENT and kind not in profile.not_assessed:
             self._present[kind] = answers.present_probability(found)
         return held.value, found, ""
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from cxr_node.domain.findings import FindingKind
-from cxr_node.phantom.truth import DIFFICULTY, DRAWN
+from cxr_node.domain.stages import StageKey
+from cxr_node.phantom.truth import DIFFICULTY
 from cxr_node.reasoning.embedded import embedded_manifest, save_embedded
 from cxr_node.reasoning.profiles import Manifest, seal
 from cxr_node.training.calibrate import fit, operating_figures
@@ -22,8 +23,8 @@ STATEMENT = (
     "briefly trained on this project's synthetic phantoms; not evaluated on patients; "
     "answers outside phantoms mean nothing"
 )
-NEVER_DRAWN = 0.9
-"""Operating point of labels that no phantom has: only near certainty may call them."""
+UNTAUGHT = (StageKey.RELATIONSHIPS, StageKey.FUTURE_TREND, StageKey.ADVICE)
+"""Stages that phantom dialogues do not hold yet."""
 
 LEAST_AREA = 0.7
 """Below this AUROC on the calibration set a finding is left out: the model cannot tell it."""
@@ -52,9 +53,10 @@ def ship(
     asker = TriageAsker(network)
     first, second = pool(calibration), pool(held_out)
     seen = asker.ask(np.stack(first.images))
-    points = fit(seen, first.truths)
     known = areas(seen, first.truths)
-    unknown = tuple(FindingKind(k) for k, area in known.items() if area < LEAST_AREA)
+    fitted = fit(seen, first.truths)
+    unknown = tuple(k for k in FindingKind if known.get(str(k), 0.0) < LEAST_AREA)
+    points = {kind: point for kind, point in fitted.items() if kind not in unknown}
     scores = asker.ask(np.stack(second.images))
     found = areas(scores, second.truths)
     flags = [{"overall": "abnormal" if t["abnormal"] else "normal"} for t in second.truths]
@@ -74,19 +76,16 @@ def ship(
         ),
         "overall_accuracy": round(accuracy(scores, flags, "overall", "overall"), 4),
         "not_assessed": [str(kind) for kind in unknown],
-        "trained_as_absent": "every other label: phantoms never have them",
     }
     if card["macro_auroc"] >= LEAST_MACRO:
         manifest = embedded_manifest(
             version=VERSION,
             trained=True,
             statement=STATEMENT,
-            thresholds={
-                kind: points[kind].threshold if kind in points else NEVER_DRAWN
-                for kind in FindingKind
-            },
+            thresholds={k: point.threshold for k, point in points.items()},
             not_assessed=unknown,
-            calibration={f"presence:{k}": points[k].calibration for k in DRAWN},
+            untaught=UNTAUGHT,
+            calibration={f"presence:{k}": point.calibration for k, point in points.items()},
         )
         write(network, target, manifest, card)
     return card

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from cxr_node.domain.eligibility import WORDS, Reason
 from cxr_node.domain.findings import Finding, FindingKind, Presence
-from cxr_node.domain.priority import is_flag
+from cxr_node.domain.priority import RANK, Priority, is_flag
 from cxr_node.domain.study import StudyState, VisibleState
 from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
 
@@ -179,7 +179,10 @@ def why(entry: WorklistEntry) -> str:
     if entry.visible is VisibleState.RUNNING and not entry.words:
         return STEP_WORDS[entry.state]
     if entry.visible is VisibleState.READ and not entry.words:
-        return "not a statement that the image is normal"
+        raised = (
+            shown(entry.priority_words) if RANK[entry.priority] > RANK[Priority.ROUTINE] else ""
+        )
+        return raised or "not a statement that the image is normal"
     told = [_flag(entry), shown(entry.words)]
     return "; ".join(dict.fromkeys(part for part in told if part)) or STEP_WORDS[entry.state]
 

@@ -212,12 +212,23 @@ def test_thresholds_and_calibration_come_from_the_profile() -> None:
     assert _finding(reading, FindingKind.EDEMA).threshold == 0.2
 
 
-def test_what_a_model_cannot_tell_is_neither_asked_nor_called_absent() -> None:
+def test_what_a_model_cannot_tell_is_called_neither_present_nor_absent() -> None:
     profile = Profile(wording=Wording.PLAIN, not_assessed=(FindingKind.FRACTURE,))
     reading = _read({"presence": 0.9}, profile=profile)
-    assert not [turn for turn in reading.turns if turn.subject == FindingKind.FRACTURE]
-    assert _finding(reading, FindingKind.FRACTURE).presence is Presence.NOT_ASSESSED
+    found = _finding(reading, FindingKind.FRACTURE)
+    assert (found.presence, found.probability) == (Presence.NOT_ASSESSED, None)
+    described = [t for t in reading.turns if t.stage is StageKey.ATTRIBUTES_GROUNDING]
+    assert described
+    assert not [turn for turn in described if turn.subject == FindingKind.FRACTURE]
     assert reading.no_finding is False
+
+
+def test_an_untaught_stage_is_skipped_with_that_reason() -> None:
+    profile = Profile(wording=Wording.PLAIN, untaught=(StageKey.ADVICE,))
+    reading = _read({"presence": 0.9}, profile=profile)
+    reasons = {item.stage: item.reason for item in reading.skipped}
+    assert "not taught" in reasons[StageKey.ADVICE]
+    assert reading.advice is None
 
 
 def test_a_reading_stays_short_when_everything_is_present() -> None:
