@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from cxr_node.domain.ports import FakeClock
 from cxr_node.domain.priority import Priority
@@ -112,7 +113,7 @@ def test_the_worklist_follows_the_node_by_itself(
 ) -> None:
     pages = full_pages()
     watched.page.goto(serve(pages))
-    watched.page.wait_for_function("document.querySelector('#live-status').innerText[0] == 'l'")
+    expect(watched.page.locator("#live-status")).to_have_text(re.compile("^live"))
     watched.page.get_by_role("link", name="Roe, Person 2").focus()
     risen = entry(
         study=pages.entries[4].study,

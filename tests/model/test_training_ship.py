@@ -39,7 +39,10 @@ def test_what_is_shipped_is_sealed_small_and_honest(
     verify(target, manifest)
     assert manifest.trained
     assert "not evaluated on patients" in manifest.statement
-    assert set(manifest.profile.thresholds) == set(FindingKind)
+    told, left_out = set(manifest.profile.thresholds), set(manifest.profile.not_assessed)
+    assert told <= set(DRAWN)
+    assert told | left_out == set(FindingKind)
+    assert not told & left_out
     assert json.loads((target / "card.json").read_text()) == card
     assert set(card["auroc"]) == {str(kind) for kind in DRAWN}
     assert sum(p.stat().st_size for p in target.iterdir()) < 10_000_000
