@@ -150,7 +150,7 @@ def save_embedded(
     model.save_pretrained(target)
     for path in target.glob("*.safetensors"):
         path.chmod(0o644)
-    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    PreTrainedTokenizerFast(
         tokenizer_object=build_tokenizer(),
         pad_token=PAD,
         eos_token=BRIEF_CHAT.answer_suffix,

@@ -83,7 +83,7 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
     if threads:
         torch.set_num_threads(threads)
     place = _place(device)
-    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    library_logging.disable_progress_bar()
     try:
         network = _network(folder, torch.float32 if place == "cpu" else _dtype(manifest))
         processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)

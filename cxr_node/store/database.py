@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +22,9 @@ from cxr_node.domain.errors import StoreUnavailable
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 0x43585231
 _POOL = {"pool_size": 8, "max_overflow": 24, "pool_timeout": 10}
+_BUSY_SECONDS = 10.0
 _PRAGMAS = (
-    "busy_timeout=10000",
-    "journal_mode=WAL",
+    f"busy_timeout={int(_BUSY_SECONDS * 1000)}",
     "synchronous=FULL",
     "foreign_keys=ON",
 )
@@ -107,6 +109,19 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    _use_wal(connection)
+
+
+def _use_wal(connection: Any) -> None:
+    """Switch to WAL once for all; SQLite's own busy wait does not cover this switch."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _begin(connection: Connection) -> None:

@@ -103,7 +103,7 @@ def teach_dialogues(
             states = reader.hidden(ids, tokens)
             answer = reader.answer_loss(states, wanted, weights)
         side, parts = tower_loss(heads, tokens, targets(cells, truths))
-        (answer + SIDE_LOSS * side).backward()  # type: ignore[no-untyped-call]
+        (answer + SIDE_LOSS * side).backward()
         torch.nn.utils.clip_grad_norm_([*network.parameters(), *heads.parameters()], 1.0)
         rule.step()
         rule.zero_grad(set_to_none=True)

@@ -44,7 +44,7 @@ def teach_tower(
         with torch.autocast("cpu", torch.bfloat16):
             tokens = see(network, pixels)
         loss, parts = tower_loss(heads, tokens, targets(cells, truths))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_([*tower.parameters(), *heads.parameters()], 1.0)
         rule.step()
         rule.zero_grad(set_to_none=True)
