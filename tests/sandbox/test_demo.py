@@ -44,6 +44,7 @@ def test_the_demo_reads_reports_and_says_why_two_were_not_read(tmp_path: Path) -
 
 def test_the_demo_sends_a_users_own_files(tmp_path: Path) -> None:
     own = tmp_path / "own"
+    own.mkdir()
     save(radiograph(), own / "chest.dcm")
     save(radiograph(body_part="HAND"), own / "hand.dcm")
     save(ct_slice(), own / "ct.dcm")

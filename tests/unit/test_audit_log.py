@@ -33,11 +33,14 @@ LIBRARIES = ("pynetdicom.assoc", "pydicom", "uvicorn.access", "sqlalchemy.engine
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """A stream that the log of this process goes to; everything global is put back after."""
-    root, quiet = logging.getLogger(), [logging.getLogger(n) for n in log.QUIET_LIBRARIES]
+    silenced = {*log.QUIET_LIBRARIES, *LIBRARIES, "pydicom", "pynetdicom"}
+    root, quiet = logging.getLogger(), [logging.getLogger(name) for name in sorted(silenced)]
     levels = [(logger, logger.level) for logger in (root, *quiet)]
     handlers, raising = list(root.handlers), logging.raiseExceptions
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     stream = io.StringIO()
+    for logger in quiet:  # other packages silence some of them for good
+        logger.setLevel(logging.NOTSET)
     log.configure("info", stream, KEY)
     yield stream
     logging.captureWarnings(False)
