@@ -103,7 +103,10 @@ def _ports(config: Configuration) -> Iterator[str]:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                yield f"{name}: cannot bind {host}:{port}: {error.strerror}"
+                yield (
+                    f"{name}: cannot bind {host}:{port}: {error.strerror} "
+                    "(unless this node is already running, choose another port)"
+                )
 
 
 def _parts(node: Node) -> Iterator[str]:

@@ -7,6 +7,7 @@ associations; nothing is short-cut. Everything lands under one folder.
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.live import Live
@@ -62,6 +64,7 @@ class _Sandbox:
 
 def run_demo(options: DemoOptions, console: Console) -> bool:
     """Return whether every study that may be read came out reported and delivered."""
+    _end_in_order()
     folder = options.out.absolute()
     _clear(folder)
     shipments = _shipments(options, folder, console)
@@ -81,6 +84,16 @@ def run_demo(options: DemoOptions, console: Console) -> bool:
     finally:
         pacs.stop()
     return all(outcome.as_expected for outcome in outcomes)
+
+
+def _end_in_order() -> None:
+    """However the demo is told to end, also from a script, the node it started ends with it."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
 
 
 def _clear(folder: Path) -> None:
