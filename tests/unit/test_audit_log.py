@@ -33,22 +33,24 @@ LIBRARIES = ("pynetdicom.assoc", "pydicom", "uvicorn.access", "sqlalchemy.engine
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """A stream that the log of this process goes to; everything global is put back after."""
-    silenced = {*log.QUIET_LIBRARIES, *LIBRARIES, "pydicom", "pynetdicom"}
+    silenced = {*log.QUIET_LIBRARIES, *LIBRARIES, "pydicom", "pynetdicom", "uvicorn"}
     root, quiet = logging.getLogger(), [logging.getLogger(name) for name in sorted(silenced)]
-    levels = [(logger, logger.level) for logger in (root, *quiet)]
+    states = [(logger, logger.level, logger.propagate) for logger in (root, *quiet)]
     handlers, raising = list(root.handlers), logging.raiseExceptions
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     stream = io.StringIO()
     for logger in quiet:  # other packages silence some of them for good
         logger.setLevel(logging.NOTSET)
+        logger.propagate = True
     log.configure("info", stream, KEY)
     yield stream
     logging.captureWarnings(False)
     logging.raiseExceptions = raising
     sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:] = handlers
-    for logger, level in levels:
+    for logger, level, propagate in states:
         logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def said(stream: io.StringIO) -> list[dict[str, Any]]:
