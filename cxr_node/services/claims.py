@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from cxr_node.config import JobsSection
 from cxr_node.domain.errors import LeaseLost, StoreUnavailable
 from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.ports import Clock, Progress
-from cxr_node.domain.study import StudyState
+from cxr_node.domain.study import MOVES, StudyState
 from cxr_node.services.leases import LeaseBeat
 from cxr_node.store import jobs, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind, JobState
+from cxr_node.store.schema import RevisionRow
 
 Run = Callable[[Claim, Progress], None]
 """Does one job and commits it under its token; calls progress whenever it moved on."""
@@ -66,11 +70,22 @@ class Claims:
             state = jobs.hand_back(
                 session, claim, error, now=now, max_attempts=self._limits.max_attempts
             )
-            if state is JobState.PARKED and claim.kind is not JobKind.TRIAGE:
-                reason = (
-                    f"{claim.kind} failed {claim.attempt} times ({error}): see the log, "
-                    "mend the cause, then run cxr-node replay"
-                )
-                studies.move(session, claim.revision_pk, StudyState.PARKED, now, reason=reason)
+            if claim.kind is not JobKind.TRIAGE:
+                self._move_study(session, claim, state, error, now)
         if state is JobState.PARKED:
             emit(Event.JOB_PARKED, job=claim.job_pk, kind=claim.kind, error=error)
+
+    def _move_study(
+        self, session: Session, claim: Claim, state: JobState, error: str, now: datetime
+    ) -> None:
+        """What the page says of it: waiting again, or stopped until a person looks."""
+        current = StudyState(session.get_one(RevisionRow, claim.revision_pk).state)
+        parked = state is JobState.PARKED
+        target = StudyState.PARKED if parked else StudyState.QUEUED
+        if target not in MOVES[current] or (claim.kind is JobKind.PUBLISH and not parked):
+            return  # it failed before it began, or was withdrawn or superseded meanwhile
+        reason = (
+            f"{claim.kind} failed {claim.attempt} times ({error}): see the log, "
+            "mend the cause, then run cxr-node replay"
+        )
+        studies.move(session, claim.revision_pk, target, now, reason=reason if parked else "")
