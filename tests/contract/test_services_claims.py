@@ -22,7 +22,7 @@ from cxr_node.store.schema import JobRow, RevisionRow
 from tests.instances import add_study
 
 LIMITS = JobsSection(
-    lease_seconds=0.4, beat_seconds=0.1, stall_seconds=0.3, max_attempts=3, batch=4
+    lease_seconds=1.5, beat_seconds=0.3, stall_seconds=1.0, max_attempts=3, batch=4
 )
 
 
@@ -112,7 +112,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None
     written = []
 
     def hang(claim: Claim, progress: Progress) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not other.work((JobKind.READ,), finish(database)):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -130,7 +130,7 @@ def test_work_that_moves_on_keeps_its_lease(database: Database) -> None:
     other = Claims(database, SystemClock(), LIMITS, "other")
 
     def long(claim: Claim, progress: Progress) -> None:
-        for _ in range(12):  # three lease lengths
+        for _ in range(30):  # two lease lengths
             time.sleep(0.1)
             progress()
             assert other.work((JobKind.READ,), finish(database)) == 0
