@@ -210,12 +210,3 @@ def replay(session: Session, revision_pk: int, now: datetime) -> None:
         .where(JobRow.revision_pk == revision_pk, JobRow.state == JobState.PARKED.value)
         .values(state=_WAITING, attempt=0, error="", finished_at=None, created_at=now, **_FREED)
     )
-
-
-def cancel_waiting(session: Session, revision_pk: int) -> None:
-    """Close jobs that nobody has begun and nobody needs; the row keeps saying so."""
-    session.execute(
-        update(JobRow)
-        .where(JobRow.revision_pk == revision_pk, JobRow.state == _WAITING)
-        .values(state=JobState.DONE.value, error="cancelled before it began")
-    )

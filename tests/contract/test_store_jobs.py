@@ -167,11 +167,3 @@ def test_expired_leases_count_as_claimable(database: Database) -> None:
         assert jobs.waiting(session, ALL) == 1
         assert jobs.claimable(session, ALL, NOW) == 1
         assert jobs.claimable(session, ALL, NOW + timedelta(seconds=LEASE + 1)) == 2
-
-
-def test_cancelled_before_it_began(database: Database) -> None:
-    revision = _add(database, 1)
-    with database.begin() as session:
-        jobs.cancel_waiting(session, revision)
-    assert _claim(database) == []
-    assert _job(database).error == "cancelled before it began"
