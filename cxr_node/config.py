@@ -104,9 +104,29 @@ class DoorbellSection(Section):
 
 
 class ModelSection(Section):
-    path: str = Field("", description="model folder with manifest.json; empty is the embedded one")
+    path: str = Field(
+        "", description="model folder, or name given to `model add`; empty is the embedded one"
+    )
     threads: int = Field(0, ge=0, description="CPU threads for the model; 0 lets torch decide")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+
+
+class EngineSection(Section):
+    """An OpenAI-style inference server that holds the weights."""
+
+    url: str = Field("", description="base address such as http://127.0.0.1:8000/v1; empty is none")
+    token_file: str = Field("", description="file with the bearer token of the server")
+    cache_salt: str = Field("", description="keeps this site's prefix cache apart from others'")
+    connect_seconds: float = Field(5.0, gt=0, description="limit for a connection")
+    answer_seconds: float = Field(60.0, gt=0, description="limit for one answer")
+    retries: int = Field(2, ge=0, le=10, description="further attempts after a temporary failure")
+
+
+class ShadowSection(Section):
+    """A second model that reads the same studies silently."""
+
+    path: str = Field("", description="model folder or name; empty is no shadow reading")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
 
 
 class EligibilitySection(Section):
@@ -156,6 +176,8 @@ class Configuration(Section):
     jobs: JobsSection = JobsSection()
     doorbell: DoorbellSection = DoorbellSection()
     model: ModelSection = ModelSection()
+    engine: EngineSection = EngineSection()
+    shadow: ShadowSection = ShadowSection()
     eligibility: EligibilitySection = EligibilitySection()
     imaging: ImagingSection = ImagingSection()
     delivery: DeliverySection = DeliverySection()

@@ -130,6 +130,11 @@ class Finding:
     threshold: float
     """The operating point: present at or above it."""
     calibrated: bool = False
+    uncertainty: float | None = None
+    """Entropy of the calibrated answer over present, absent and uncertain, as a share of the
+    highest possible: 0 is sure, 1 knows nothing."""
+    confidence: float | None = None
+    """1 minus ``uncertainty``, lowered by every contradiction that touches the finding."""
     laterality: Laterality | None = None
     zone: Zone | None = None
     severity: Severity | None = None
@@ -159,6 +164,58 @@ class Advice:
     next_step: str
 
 
+class Clash(StrEnum):
+    """Kinds of contradiction between two statements of one reading."""
+
+    HEADER = "projection against the header"
+    NO_FINDING = "no finding against a finding"
+    OVERALL = "overall verdict against the findings"
+    TRACE = "reasoning against the answer"
+    REPORT = "report against the answers"
+    SIDE = "side against side"
+    ANATOMY = "finding and anatomy"
+    RELATION = "relation"
+    CHANGE = "change against presence"
+    BOX = "box against side or zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two statements that cannot both be true. ``findings`` are those it casts doubt on."""
+
+    clash: Clash
+    words: str
+    findings: tuple[FindingKind, ...] = ()
+
+
+class TraceSection(StrEnum):
+    """Parts of a reasoning trace, in the order a radiologist dictates (arXiv 2510.23968)."""
+
+    QUALITY = "image quality and projection"
+    DEVICES = "devices"
+    AIRWAYS = "central airways"
+    RIGHT_UPPER = "right upper lobe"
+    RIGHT_LOWER = "right middle and lower lobes"
+    LEFT_UPPER = "left upper lobe"
+    LEFT_LOWER = "left lower lobe"
+    PLEURA = "pleura"
+    MEDIASTINUM = "mediastinum"
+    HILA = "hila and vasculature"
+    HEART = "heart"
+    ABDOMEN = "upper abdomen"
+    BONES = "bones"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class TracePart:
+    """One part of a reasoning trace and the findings it speaks of; unverified text."""
+
+    section: TraceSection
+    text: str
+    findings: tuple[FindingKind, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ImageReference:
     """An image that was read, in the size it arrived in."""
@@ -169,6 +226,15 @@ class ImageReference:
     rows: int
     columns: int
     view: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriorStudy:
+    """The earlier study that was compared with, and its image; ``date`` is DICOM DA or empty."""
+
+    study_uid: Uid
+    image: ImageReference
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +293,16 @@ class Reading:
     outside_intended_use: str = ""
     """Why the model should not be relied on for this study; empty when within its use."""
     turns: tuple[Turn, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    """Also part of ``warnings``, in words."""
+    trace: tuple[TracePart, ...] = ()
+    prior: PriorStudy | None = None
+    """The study that stage 5 compared with; None when no picture of one was shown."""
+
+    @property
+    def review(self) -> bool:
+        """Whether a person should look at the reading itself: it contradicts itself."""
+        return bool(self.contradictions)
 
     @property
     def present(self) -> tuple[Finding, ...]:

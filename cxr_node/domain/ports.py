@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import PixelFacts
@@ -153,28 +154,48 @@ class ImageReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """One question put to a model.
+
+    ``options`` are the only answers of a closed question: they are scored, nothing is
+    generated. Without them up to ``max_new_tokens`` tokens are generated, ended by the
+    model, or before one of the texts in ``stop``. ``lead`` is the beginning of the answer,
+    given by the node (an opening tag, say). An empty ``prompt`` goes on with the question
+    that is open, its answer so far replaced by ``lead``.
+    """
+
+    prompt: str
+    options: tuple[str, ...] = ()
+    max_new_tokens: int = 0
+    lead: str = ""
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
-    """A generated answer; ``truncated`` when the token limit ended it."""
+    """A generated answer, without lead and stop; ``truncated`` when the token limit ended it."""
 
     text: str
     truncated: bool
 
 
-class Conversation(Protocol):
-    """One study before one model: the picture is read once, the context only grows.
+Scores = tuple[float, ...]
+"""Log-probability of each option as the rest of the answer, in the order given."""
 
-    ``score`` and ``generate`` put a question; exactly one ``settle`` follows with the
-    answer that later questions shall see.
+Reply = Scores | Generated | AnswerRefused
+"""What came of one :class:`Ask`. A refusal is a value: one bad answer must not end a batch."""
+
+
+class Conversation(Protocol):
+    """One study before one model: the pictures are read once, the context only grows.
+
+    A question is put with :meth:`VisionModel.answer`; exactly one ``settle`` follows with
+    the answer that later questions shall see.
     """
 
     @property
     def context(self) -> str:
         """Everything the model has been given so far, as text (images as placeholders)."""
-
-    def score(self, prompt: str, options: Sequence[str]) -> tuple[float, ...]:
-        """Log-probability of each option as the whole answer, in the order given."""
-
-    def generate(self, prompt: str, max_new_tokens: int) -> Generated: ...
 
     def settle(self, answer: str) -> None: ...
 
@@ -188,7 +209,14 @@ class VisionModel(Protocol):
     @property
     def image_policy(self) -> ImagePolicy: ...
 
-    def begin(self, images: Sequence[PreparedImage]) -> AbstractContextManager[Conversation]: ...
+    def begin(self, images: Sequence[PreparedImage]) -> AbstractContextManager[Conversation]:
+        """Open a study; the pictures in the order in which they shall be shown."""
+
+    def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
+        """One question each of several open studies, together where the model can.
+
+        A study's replies do not depend on its company. Raises what stops the model itself.
+        """
 
 
 class Doorbell(Protocol):

@@ -6,7 +6,7 @@ the questions live in ``reasoning/prompts.py``, what may be answered lives here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -76,6 +76,10 @@ class Stage:
     condition: Condition
     questions: tuple[Question, ...]
 
+
+OPENING = "trace"
+"""Key of the turn in which a model reasons aloud over the whole image before all questions;
+recorded under stage 2. Only some profiles have one."""
 
 _QUALITY = ("adequate", "limited", "inadequate")
 QUALITY_DIMENSIONS = ("positioning", "inspiration", "exposure", "rotation", "coverage")
@@ -176,9 +180,17 @@ class Turn:
     context_sha256: str
     """Digest of everything the model had seen before this prompt."""
     answer: str
-    """The answer that later stages saw; for a refused one, the words "not assessed"."""
+    """The option, the cleaned text or the box; for a refused one, the words "not assessed"."""
     probabilities: dict[str, float]
     """Option to probability for a closed question; empty for an open one."""
     accepted: bool
     problem: str = ""
     """Why the answer was refused, or what was dropped from it."""
+    settled: str = ""
+    """The exact text that later questions saw as the answer."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Option to log-probability as the model gave it, before calibration."""
+    raw: str = ""
+    """What the model wrote, before cleaning; empty where nothing was generated."""
+    truncated: bool = False
+    """Whether the token limit ended ``raw``."""

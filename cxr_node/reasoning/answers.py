@@ -15,24 +15,16 @@ from itertools import groupby
 
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import Presence
+from cxr_node.domain.ports import Generated
 from cxr_node.reasoning.profiles import Calibration
 
-PercentBox = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in percent of the picture's width and height, 0 to 100, ordered."""
-
 _MARKUP = re.compile(r"<\|/?[A-Za-z_]+\|>")
-_REFERENCE = re.compile(r"<\|ref\|>.*?<\|/ref\|>", re.DOTALL)
-_NUMBER = r"(-?\d{1,4}(?:\.\d{1,6})?)"
-_POINT = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
-_BOX = re.compile(rf"{_POINT}\s*,?\s*{_POINT}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _TAG = re.compile(r"</?(?:think|thinking|answer)>")
 _TAGGED = re.compile(
     r"\s*<(think|thinking)>(?:(?!<).)*</\1>\s*<answer>((?:(?!<).)*)</answer>\s*", re.DOTALL
 )
 
-_SLACK = 10.0  # percent outside the picture that is clipped; farther out is another unit
-_LEAST_SIDE = 0.5  # percent; a narrower box shows nothing
 _REPEATS = 4  # the same word so often in a row is a model caught in a loop
 
 
@@ -106,6 +98,19 @@ def _answer_part(raw: str) -> str:
     return tagged[2]
 
 
+def trace(said: Generated) -> str:
+    """The answer part of a reasoning trace, cleaned.
+
+    Raises :class:`AnswerRefused` for a trace that was cut or whose tags are incomplete.
+    """
+    if said.truncated:
+        raise AnswerRefused("the reasoning was cut at the token limit")
+    tagged = _TAGGED.fullmatch(said.text)
+    if tagged is None:
+        raise AnswerRefused("the reasoning tags are incomplete")
+    return " ".join(tagged[2].split())
+
+
 def _repeats(words: list[str]) -> bool:
     lowered = [word.casefold() for word in words]
     if any(len(list(run)) >= _REPEATS for _, run in groupby(lowered)):
@@ -119,28 +124,3 @@ def _cap(cleaned: str, longest: int) -> str:
         return cleaned
     cut = cleaned[: max(longest - 1, 0)]
     return (cut.rsplit(" ", 1)[0] if " " in cut else cut) + "…"
-
-
-def box(raw: str) -> PercentBox:
-    """The one box in an answer: clipped to the picture, corners ordered, two decimals.
-
-    Raises :class:`AnswerRefused` for none, several, or one that encloses nothing.
-    """
-    found = _BOX.findall(_MARKUP.sub(" ", _REFERENCE.sub(" ", raw)))
-    if len(found) != 1:
-        raise AnswerRefused("the answer does not hold exactly one box")
-    values = [float(number) for number in found[0]]
-    if any(not -_SLACK <= value <= 100.0 + _SLACK for value in values):
-        raise AnswerRefused("the box is not in percent of the picture")
-    xa, ya, xb, yb = (round(min(max(value, 0.0), 100.0), 2) for value in values)
-    x0, x1 = sorted((xa, xb))
-    y0, y1 = sorted((ya, yb))
-    if x1 - x0 < _LEAST_SIDE or y1 - y0 < _LEAST_SIDE:
-        raise AnswerRefused("the box encloses nothing")
-    return x0, y0, x1, y1
-
-
-def box_text(corners: PercentBox) -> str:
-    """A checked box as it is recorded and read back, in percent."""
-    x0, y0, x1, y1 = (f"{value:g}" for value in corners)
-    return f"({x0}, {y0}), ({x1}, {y1})"

@@ -20,6 +20,7 @@ from cxr_node.domain.findings import (
     Laterality,
     ModelIdentity,
     Presence,
+    PriorStudy,
     Reading,
     ReadingKind,
     Severity,
@@ -28,7 +29,7 @@ from cxr_node.domain.findings import (
 )
 from cxr_node.domain.ports import PreparedImage
 from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey, Turn
-from cxr_node.reasoning import answers, consistency
+from cxr_node.reasoning import boxes, consistency
 from cxr_node.reasoning.answers import present_probability
 from cxr_node.reasoning.profiles import PHANTOMS, Profile
 from cxr_node.reasoning.terms import NamedTerms, named_terms
@@ -49,6 +50,8 @@ class Study:
     images: tuple[PreparedImage, ...]
     references: tuple[ImageReference, ...]
     quality_control: bool
+    prior: PriorStudy | None = None
+    """The earlier study whose picture was shown too."""
 
 
 class Said:
@@ -94,6 +97,7 @@ def assemble(
         dropped_terms=terms.unknown,
         outside_intended_use=_outside(study),
         turns=tuple(turns),
+        prior=study.prior,
     )
     return _checked(_with_words(reading, said), terms, warnings)
 
@@ -189,7 +193,7 @@ def _box(answer: str, study: Study, name: str, warnings: list[str]) -> Box | Non
     """Percent of the model's picture to pixels of the original image."""
     if not answer:
         return None
-    x0, y0, x1, y1 = answers.box(answer)
+    x0, y0, x1, y1 = boxes.box(answer)
     image = study.images[0]
     left, top = image.to_original(x0 * image.width / 100, y0 * image.height / 100)
     right, bottom = image.to_original(x1 * image.width / 100, y1 * image.height / 100)

@@ -7,7 +7,6 @@ overwrite it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import DynamicCache
 
-from cxr_node.domain.ports import Generated, PreparedImage
+from cxr_node.domain.ports import Ask, Generated, PreparedImage, Reply
 from cxr_node.reasoning.chat import Chat
+from cxr_node.reasoning.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,12 @@ class CachedConversation:
         self._cache = DynamicCache()
         self._ids = engine.encode(engine.chat.head(pictures.tokens))
         self._draft: list[int] = []
-        self._waiting = False
-        self._turns = 0
-        chat = engine.chat
-        seen = "".join(chat.picture_prefix + _mark(i) + chat.picture_suffix for i in images)
-        self._context = chat.opening + chat.question_prefix + seen
+        self._transcript = Transcript(engine.chat, images)
         self._delta = self._read_pictures(pictures)
 
     @property
     def context(self) -> str:
-        return self._context
+        return self._transcript.context
 
     @property
     def token_ids(self) -> tuple[int, ...]:
@@ -72,7 +68,13 @@ class CachedConversation:
         return tuple(self._ids)
 
     @torch.inference_mode()
-    def score(self, prompt: str, options: Sequence[str]) -> tuple[float, ...]:
+    def answer(self, ask: Ask) -> Reply:
+        """Score the options of ``ask``, or generate."""
+        if ask.options:
+            return self._score(ask.prompt, ask.options)
+        return self._generate(ask.prompt, ask.max_new_tokens)
+
+    def _score(self, prompt: str, options: Sequence[str]) -> tuple[float, ...]:
         """Log-probability of each option after ``prompt``, all in one forward (exact)."""
         first = torch.log_softmax(self._ask(prompt), -1)
         branches = [self._engine.encode(option) for option in options]
@@ -86,8 +88,7 @@ class CachedConversation:
             totals = [total + more for total, more in zip(totals, later, strict=True)]
         return tuple(totals)
 
-    @torch.inference_mode()
-    def generate(self, prompt: str, max_new_tokens: int) -> Generated:
+    def _generate(self, prompt: str, max_new_tokens: int) -> Generated:
         """Greedy continuation of the cache."""
         logits = self._ask(prompt)
         for _ in range(max_new_tokens):
@@ -101,26 +102,17 @@ class CachedConversation:
 
     def settle(self, answer: str) -> None:
         """Fix the answer of the open question; keeps what the cache already holds of it."""
-        if not self._waiting:
-            raise RuntimeError("settle() without an open question")
-        settled = self._engine.encode(self._engine.chat.answer(answer))
+        settled = self._engine.encode(self._transcript.settle(answer))
         kept = 0
         while kept < min(len(self._draft), len(settled)) and self._draft[kept] == settled[kept]:
             kept += 1
         self._shorten(len(self._ids) + kept)
         self._ids += settled
-        self._context += self._engine.chat.answer(answer)
-        self._draft, self._waiting = [], False
+        self._draft = []
 
     def _ask(self, prompt: str) -> torch.Tensor:
         """Read everything up to the start of the answer; the logits of its first token."""
-        if self._waiting:
-            raise RuntimeError("the last question was not settled")
-        asked = self._engine.chat.question(prompt, first=self._turns == 0)
-        self._ids += self._engine.encode(asked)
-        self._context += asked
-        self._turns += 1
-        self._waiting = True
+        self._ids += self._engine.encode(self._transcript.ask(prompt))
         return self._forward(self._ids[self._cache.get_seq_length() :])
 
     def _read_pictures(self, pictures: Pictures) -> int:
@@ -193,11 +185,6 @@ class CachedConversation:
         surplus = self._cache.get_seq_length() - length
         if surplus > 0:
             self._cache.crop(-surplus)
-
-
-def _mark(image: PreparedImage) -> str:
-    """A picture's place in the context: its size and what it shows, by digest."""
-    return f"[{image.width}x{image.height} sha256:{hashlib.sha256(image.gray).hexdigest()}]"
 
 
 def _one_starts_another(branches: Sequence[Sequence[int]]) -> bool:

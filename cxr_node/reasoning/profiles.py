@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -33,12 +34,27 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Fit(_Frozen):
+    """How a calibration was found and how well it holds, so that a reader can judge it."""
+
+    method: str = Field(min_length=1)
+    data: str = Field(min_length=1)
+    """Name and version of the data it was fitted on."""
+    positives: int = Field(ge=0)
+    negatives: int = Field(ge=0)
+    log_loss: float = Field(ge=0)
+    """Mean negative log-likelihood of present against absent, natural logarithm."""
+    calibration_error: float = Field(ge=0, le=1)
+    """Expected calibration error, ten bins of equal width."""
+
+
 class Calibration(_Frozen):
     """Turns option log-probabilities into probabilities: softmax((score + bias) / temperature)."""
 
     temperature: float = Field(1.0, gt=0)
     bias: dict[str, float] = {}
     """Option key to an additive correction, natural logarithm."""
+    fit: Fit | None = None
 
 
 class Limits(_Frozen):
@@ -51,6 +67,38 @@ class Limits(_Frozen):
     described_findings: int = Field(6, ge=0)
     """At most so many findings are described in stage 3 (most probable first)."""
     pairs: int = Field(3, ge=0)
+
+
+class Opening(_Frozen):
+    """A question put before all others, at which the model reasons aloud over the whole image."""
+
+    prompt: str = Field(min_length=1)
+    new_tokens: int = Field(2048, ge=1)
+
+
+class MannerKind(StrEnum):
+    """How a closed question is put; see ``reasoning/manners.py``."""
+
+    SCORED = "scored"
+    LETTERED = "lettered"
+
+
+class BoxFormat(StrEnum):
+    """The numbers in which a family writes boxes."""
+
+    PERCENT = "percent"
+    """0 to 100 of the picture's width and height."""
+    THOUSANDTHS = "thousandths"
+    """0 to 1000 of the picture's width and height (Qwen2-VL, Qwen3-VL)."""
+    PIXELS = "pixels"
+    """Pixels of the picture as the model saw it (Qwen2.5-VL)."""
+
+
+class PictureOrder(StrEnum):
+    """Which picture comes first when a prior study is shown too."""
+
+    CURRENT_FIRST = "current first"
+    REFERENCE_FIRST = "reference first"
 
 
 class Profile(_Frozen):
@@ -68,11 +116,39 @@ class Profile(_Frozen):
     """``presence:<finding>`` or a question key; absent means as the model says."""
     limits: Limits = Limits()
     pictures: int = Field(1, ge=1)
-    """How many pictures of a study the model can look at together."""
+    """How many pictures the model can look at together, the prior study's included."""
+    order: PictureOrder = PictureOrder.CURRENT_FIRST
+    manner: MannerKind = MannerKind.SCORED
+    opening: Opening | None = None
+    boxes: BoxFormat = BoxFormat.PERCENT
 
     def threshold(self, kind: FindingKind) -> float:
         """Operating point: present at or above it."""
         return self.thresholds.get(kind, self.default_threshold)
+
+
+class Architecture(StrEnum):
+    """The network that the weights belong to, as transformers names it."""
+
+    QWEN2_VL = "qwen2_vl"
+    QWEN2_5_VL = "qwen2_5_vl"
+    QWEN3_VL = "qwen3_vl"
+
+
+class Family(StrEnum):
+    """What the weights were taught: one profile each, see ``reasoning/families.py``."""
+
+    EMBEDDED = "embedded"
+    NV_REASON_CXR = "nv-reason-cxr"
+    CHESTX_REASONER = "chestx-reasoner"
+    INSTRUCT = "qwen-vl-instruct"
+
+
+class EngineModel(_Frozen):
+    """A model whose weights an inference server holds; the folder then has none."""
+
+    served_name: str = Field(min_length=1)
+    versions: str = Field("", description="server versions that were tried, as in >=0.10,<0.15")
 
 
 class PictureSize(_Frozen):
@@ -90,7 +166,9 @@ class Manifest(_Frozen):
     format_version: Literal[1] = 1
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
-    family: Literal["qwen2_5_vl"] = "qwen2_5_vl"
+    family: Family = Family.EMBEDDED
+    architecture: Architecture = Architecture.QWEN2_5_VL
+    engine: EngineModel | None = None
     manufacturer: str
     licence: str
     intended_use: str

@@ -143,6 +143,22 @@ _QUESTIONS: dict[Wording, dict[tuple[StageKey, str], str]] = {
 }
 
 
+_PICTURES: dict[Wording, tuple[str, str]] = {
+    Wording.BRIEF: ("first current, second prior.", "first prior, second current."),
+    Wording.PLAIN: (
+        "The first image is the current study, the second an earlier study of the same patient. "
+        "Answer about the current study unless asked about change.",
+        "The first image is an earlier study of the same patient, the second the current study. "
+        "Answer about the current study unless asked about change.",
+    ),
+}
+
+
+def pictures_words(wording: Wording, *, reference_first: bool) -> str:
+    """What stands before the first question when two studies are shown."""
+    return _PICTURES[wording][reference_first]
+
+
 def pair(first: str, second: str) -> str:
     """The subject of a question about two findings."""
     return f"{first}{_PAIR}{second}"

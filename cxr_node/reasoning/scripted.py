@@ -25,16 +25,20 @@ from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import FindingKind, ModelIdentity
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.ports import (
+    Ask,
     Conversation,
     Generated,
     ImagePolicy,
     PreparedImage,
+    Reply,
     SizePolicy,
 )
 from cxr_node.domain.stages import GRAPH, Loop, Question, StageKey
 from cxr_node.reasoning import prompts
+from cxr_node.reasoning.chat import QWEN_CHAT
 from cxr_node.reasoning.profiles import Profile
 from cxr_node.reasoning.prompts import STRUCTURES, Wording
+from cxr_node.reasoning.transcript import Transcript
 
 Answer = str | float | dict[str, float]
 """An option or a text; the probability of present; or option to probability."""
@@ -106,42 +110,37 @@ class ScriptedModel:
     def begin(self, images: Sequence[PreparedImage]) -> Iterator[Conversation]:
         yield _ScriptedConversation(self._script, images)
 
+    def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
+        return [_of(conversation).answer(ask) for conversation, ask in asked]
+
 
 class _ScriptedConversation:
     def __init__(self, script: Script, images: Sequence[PreparedImage]) -> None:
         self._script = script
-        marks = (hashlib.sha256(image.gray).hexdigest() for image in images)
-        self._context = "".join(f"[{mark}]" for mark in marks)
-        self._waiting = False
+        self._transcript = Transcript(QWEN_CHAT, images)
 
     @property
     def context(self) -> str:
-        return self._context
+        return self._transcript.context
 
-    def score(self, prompt: str, options: Sequence[str]) -> tuple[float, ...]:
-        stage, question, subject = self._asked(prompt)
-        chances = _chances(question, self._look_up(stage, question, subject))
-        words = {prompts.option_words(Wording.PLAIN, o): p for o, p in chances.items()}
-        return tuple(math.log(max(words.get(option, 0.0), 1e-9)) for option in options)
-
-    def generate(self, prompt: str, max_new_tokens: int) -> Generated:
-        stage, question, subject = self._asked(prompt)
-        said = str(self._look_up(stage, question, subject) or "As scripted.")
-        words = said.split(" ")
-        return Generated(" ".join(words[:max_new_tokens]), len(words) > max_new_tokens)
+    def answer(self, ask: Ask) -> Reply:
+        """What the script says to ``ask``."""
+        stage, question, subject = self._asked(ask.prompt)
+        said = self._look_up(stage, question, subject)
+        if ask.options:
+            chances = _chances(question, said)
+            words = {prompts.option_words(Wording.PLAIN, o): p for o, p in chances.items()}
+            return tuple(math.log(max(words.get(option, 0.0), 1e-9)) for option in ask.options)
+        words_said = str(said or "As scripted.").split(" ")
+        longest = ask.max_new_tokens
+        return Generated(" ".join(words_said[:longest]), len(words_said) > longest)
 
     def settle(self, answer: str) -> None:
-        if not self._waiting:
-            raise RuntimeError("settle() without an open question")
-        self._context += f" {answer}\n"
-        self._waiting = False
+        self._transcript.settle(answer)
 
     def _asked(self, prompt: str) -> tuple[StageKey, Question, str]:
-        if self._waiting:
-            raise RuntimeError("the last question was not settled")
-        self._context += prompt
-        self._waiting = True
-        stage, question, subject = _every_question()[prompt]
+        self._transcript.ask(prompt)
+        stage, question, subject = _question_in(prompt)
         time.sleep(self._script.seconds_per_turn)
         if stage is self._script.fails_at:
             _fail(self._script)
@@ -155,6 +154,12 @@ class _ScriptedConversation:
                 if place in answers:
                     return answers[place]
         return None
+
+
+def _of(conversation: Conversation) -> _ScriptedConversation:
+    if not isinstance(conversation, _ScriptedConversation):
+        raise TypeError("this conversation belongs to another kind of model")
+    return conversation
 
 
 def _chances(question: Question, answer: Answer | None) -> dict[str, float]:
@@ -181,6 +186,14 @@ def _fail(script: Script) -> None:
     while script.failure == "hang":
         time.sleep(1.0)
     raise ScriptedFailure("the script says so")
+
+
+def _question_in(prompt: str) -> tuple[StageKey, Question, str]:
+    """What a plain prompt asks; before the first one may stand which picture is which."""
+    for first in (False, True):
+        note = prompts.pictures_words(Wording.PLAIN, reference_first=first)
+        prompt = prompt.removeprefix(f"{note} ")
+    return _every_question()[prompt]
 
 
 @cache

@@ -17,7 +17,7 @@ from transformers.utils import logging as library_logging
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import ModelIdentity
-from cxr_node.domain.ports import Conversation, ImagePolicy, PreparedImage
+from cxr_node.domain.ports import Ask, Conversation, ImagePolicy, PreparedImage, Reply
 from cxr_node.reasoning.conversation import CachedConversation, Engine, Pictures
 from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest, verify
 
@@ -50,6 +50,15 @@ class TransformersModel:
         if not 1 <= len(images) <= self.profile.pictures:
             raise ValueError(f"this model looks at 1 to {self.profile.pictures} pictures")
         yield CachedConversation(self._engine, images, self.look(images))
+
+    def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
+        """One question each of several open studies."""
+        return [self._of(conversation).answer(ask) for conversation, ask in asked]
+
+    def _of(self, conversation: Conversation) -> CachedConversation:
+        if not isinstance(conversation, CachedConversation):
+            raise TypeError("this conversation belongs to another kind of model")
+        return conversation
 
     def look(self, images: Sequence[PreparedImage]) -> Pictures:
         """Patches of pictures that already have the size the profile asks for."""

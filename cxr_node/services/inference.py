@@ -18,7 +18,7 @@ from cxr_node.domain.instance import View
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell, ImageReader, PreparedImage, Progress, VisionModel
 from cxr_node.domain.study import StudyState
-from cxr_node.reasoning.staged import StagedReader
+from cxr_node.reasoning.staged import Request, StagedReader
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.claims import Claims
 from cxr_node.services.prioritise import decide
@@ -86,13 +86,13 @@ class Inference:
             return
         candidate, image = prepared
         began = self._clock.monotonic()
-        reading = self._reader.read(
-            [image],
-            [candidate.reference],
+        request = Request(
+            images=[image],
+            references=[candidate.reference],
             kind=ReadingKind(claim.kind.value),
             quality_control=task.quality_control,
-            progress=progress,
         )
+        reading = self._reader.read(request, progress)
         self._commit(task, reading, self._clock.monotonic() - began)
 
     def _begin(self, claim: Claim) -> _Task:

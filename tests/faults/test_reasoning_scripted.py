@@ -16,18 +16,17 @@ from cxr_node.domain.findings import ReadingKind
 from cxr_node.reasoning.open_model import open_model, read_identity, read_image_policy
 from cxr_node.reasoning.scripted import ScriptedFailure, ScriptedModel
 from cxr_node.reasoning.staged import StagedReader
-from tests.models import picture, reference
+from tests.asking import request
+from tests.models import picture
 
 PROGRAM = """
 import sys
-from cxr_node.domain.findings import ReadingKind
 from cxr_node.reasoning.open_model import open_model
 from cxr_node.reasoning.staged import StagedReader
-from tests.models import picture, reference
-image = picture()
+from tests.asking import request
+from tests.models import picture
 reader = StagedReader(open_model(sys.argv[1]))
-reader.read([image], [reference(image)], kind=ReadingKind.READ, quality_control=True,
-            progress=lambda: print(1, flush=True))
+reader.read(request(picture()), lambda: print(1, flush=True))
 """
 
 
@@ -38,10 +37,7 @@ def _script(folder: Path, **content: object) -> Path:
 
 
 def _triage(path: Path) -> int:
-    image = picture()
-    reading = StagedReader(open_model(str(path))).read(
-        [image], [reference(image)], kind=ReadingKind.TRIAGE, quality_control=True
-    )
+    reading = StagedReader(open_model(str(path))).read(request(picture(), ReadingKind.TRIAGE))
     return len(reading.turns)
 
 

@@ -12,6 +12,7 @@ from cxr_node.domain.ports import PreparedImage
 from cxr_node.reasoning.conversation import CachedConversation
 from cxr_node.reasoning.prompts import option_words
 from cxr_node.reasoning.transformers_model import TransformersModel
+from tests.asking import generate, score
 from tests.models import picture
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -77,13 +78,13 @@ class Fresh:
 
 
 def _step(
-    talk: CachedConversation, prompt: str, options: tuple[str, ...]
+    model: TransformersModel, talk: CachedConversation, prompt: str, options: tuple[str, ...]
 ) -> tuple[str, tuple[float, ...]]:
     if options:
-        scores = talk.score(prompt, options)
+        scores = score(model, talk, prompt, options)
         answer = options[scores.index(max(scores))]
     else:
-        scores, answer = (), talk.generate(prompt, LONGEST).text
+        scores, answer = (), generate(model, talk, prompt, LONGEST).text
     talk.settle(answer)
     return answer, scores
 
@@ -95,7 +96,7 @@ def test_carried_and_fresh_agree(untrained: TransformersModel, width: int, heigh
     with untrained.begin([image]) as talk:
         assert isinstance(talk, CachedConversation)
         for prompt, options in STEPS:
-            answer, scores = _step(talk, prompt, options)
+            answer, scores = _step(untrained, talk, prompt, options)
             fresh.ask(prompt)
             if options:
                 expected = fresh.score(options, ended="none of these" in options)
@@ -113,13 +114,15 @@ def test_two_studies_in_turn_do_not_touch_each_other(untrained: TransformersMode
     def alone(image: PreparedImage) -> list[tuple[str, tuple[float, ...]]]:
         with untrained.begin([image]) as talk:
             assert isinstance(talk, CachedConversation)
-            return [_step(talk, prompt, options) for prompt, options in STEPS]
+            return [_step(untrained, talk, prompt, options) for prompt, options in STEPS]
 
     expected = [alone(image) for image in images]
     with untrained.begin([images[0]]) as first, untrained.begin([images[1]]) as second:
         assert isinstance(first, CachedConversation)
         assert isinstance(second, CachedConversation)
-        pairs = [(_step(first, *step), _step(second, *step)) for step in STEPS]
+        pairs = [
+            (_step(untrained, first, *step), _step(untrained, second, *step)) for step in STEPS
+        ]
     assert [a for a, _ in pairs] == expected[0]
     assert [b for _, b in pairs] == expected[1]
     assert expected[0] != expected[1]
@@ -129,9 +132,9 @@ def test_a_settled_answer_replaces_what_was_generated(untrained: TransformersMod
     """A refused text must not stay in the cache behind the words "not assessed"."""
     fresh = Fresh(untrained, picture(4))
     with untrained.begin([picture(4)]) as talk:
-        talk.generate("limits?", LONGEST)
+        generate(untrained, talk, "limits?", LONGEST)
         talk.settle("not assessed")
-        scores = talk.score("effusion?", ("present", "absent"))
+        scores = score(untrained, talk, "effusion?", ("present", "absent"))
     fresh.ask("limits?")
     fresh.settle("not assessed")
     fresh.ask("effusion?")
@@ -143,7 +146,7 @@ def test_the_picture_matters(untrained: TransformersModel) -> None:
     found = []
     for seed in (1, 2):
         with untrained.begin([picture(seed)]) as talk:
-            found.append(talk.score("effusion?", words))
+            found.append(score(untrained, talk, "effusion?", words))
     assert found[0] != found[1]
 
 
@@ -152,7 +155,7 @@ def test_scores_are_probabilities_of_whole_answers(untrained: TransformersModel)
     words = [untrained._engine.tokenizer.decode([i]).strip() for i in range(9, every)]
     one_token = [w for w in words if len(untrained._engine.encode(w)) == 1]
     with untrained.begin([picture()]) as talk:
-        scores = talk.score("effusion?", sorted(set(one_token)))
+        scores = score(untrained, talk, "effusion?", sorted(set(one_token)))
     assert 0 < sum(2.718281828**score for score in scores) <= 1
 
 

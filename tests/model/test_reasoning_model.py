@@ -15,7 +15,8 @@ from cxr_node.reasoning import prompts
 from cxr_node.reasoning.profiles import Profile, ProfiledModel
 from cxr_node.reasoning.scripted import ScriptedModel
 from cxr_node.reasoning.staged import StagedReader
-from tests.models import picture, reference
+from tests.asking import generate, request, score
+from tests.models import picture
 
 SICK = {
     "overall": "abnormal",
@@ -48,15 +49,15 @@ def _ask(model: VisionModel) -> tuple[str, tuple[str, ...]]:
 
 
 def _read(model: VisionModel, image: PreparedImage, kind: ReadingKind) -> Reading:
-    return StagedReader(model).read([image], [reference(image)], kind=kind, quality_control=True)
+    return StagedReader(model).read(request(image, kind))
 
 
 def test_scores_are_log_probabilities_in_order(model: VisionModel) -> None:
     prompt, options = _ask(model)
     with model.begin([picture()]) as talk:
-        scores = talk.score(prompt, options)
+        scores = score(model, talk, prompt, options)
     with model.begin([picture()]) as talk:
-        backwards = talk.score(prompt, options[::-1])
+        backwards = score(model, talk, prompt, options[::-1])
     assert len(scores) == len(options)
     assert all(math.isfinite(score) and score <= 0 for score in scores)
     assert backwards == pytest.approx(scores[::-1], abs=1e-5)
@@ -66,7 +67,7 @@ def test_the_context_holds_all_that_was_asked_and_settled(model: VisionModel) ->
     prompt, options = _ask(model)
     with model.begin([picture()]) as talk:
         before = talk.context
-        talk.score(prompt, options)
+        score(model, talk, prompt, options)
         talk.settle("not assessed")
         after = talk.context
     assert before
@@ -87,16 +88,16 @@ def test_questions_and_answers_alternate(model: VisionModel) -> None:
     with model.begin([picture()]) as talk:
         with pytest.raises(RuntimeError):
             talk.settle("PA")
-        talk.score(prompt, options)
+        score(model, talk, prompt, options)
         with pytest.raises(RuntimeError):
-            talk.score(prompt, options)
+            score(model, talk, prompt, options)
 
 
 def test_a_short_limit_truncates_and_says_so(model: VisionModel) -> None:
     stage = GRAPH[-1]
     prompt = prompts.question_words(_profile(model).wording, stage.key, stage.questions[0])
     with model.begin([picture()]) as talk:
-        assert talk.generate(prompt, 1).truncated
+        assert generate(model, talk, prompt, 1).truncated
 
 
 def test_the_identity_is_a_digest_and_a_uid(model: VisionModel) -> None:
@@ -142,9 +143,9 @@ def test_stages_of_two_studies_in_turn_are_as_if_alone(model: VisionModel) -> No
     alone = []
     for seed in (1, 2):
         with model.begin([picture(seed)]) as talk:
-            alone.append(talk.score(prompt, options))
+            alone.append(score(model, talk, prompt, options))
     with model.begin([picture(1)]) as first, model.begin([picture(2)]) as second:
-        together = [first.score(prompt, options), second.score(prompt, options)]
+        together = [score(model, first, prompt, options), score(model, second, prompt, options)]
     assert together == alone
 
 

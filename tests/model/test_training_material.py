@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from cxr_node.domain.findings import FindingKind, ImageReference, ReadingKind
+from cxr_node.domain.findings import FindingKind, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage
 from cxr_node.reasoning.embedded import build_embedded
@@ -21,6 +21,7 @@ from cxr_node.training.measure import TriageAsker
 from cxr_node.training.samples import CHANNELS, Chunk, read_chunk, sample, write_chunk
 from cxr_node.training.teach_dialogues import Reader, padded
 from cxr_node.training.tower import patches, see
+from tests.asking import request, score
 
 _UID = Uid("1.2.3")
 
@@ -57,30 +58,24 @@ def test_dialogue_has_the_tokens_of_the_products_conversation(
     encoded = Script(np.random.default_rng(0)).encoded(turns)
     with model.begin([_picture(chunk.image[0])]) as conversation:
         for turn in turns:
-            conversation.score(turn.prompt, ["present", "absent"])
+            score(model, conversation, turn.prompt, ["present", "absent"])
             conversation.settle(turn.answer)
         assert list(conversation.token_ids) == encoded.ids  # type: ignore[attr-defined]
 
 
 def test_triage_dialogue_asks_what_the_reader_asks(chunk: Chunk, model: TransformersModel) -> None:
-    reference = ImageReference(_UID, _UID, _UID, 224, 224, "PA")
-    reading = StagedReader(model).read(
-        [_picture(chunk.image[0])], [reference], kind=ReadingKind.TRIAGE, quality_control=True
-    )
+    reading = StagedReader(model).read(request(_picture(chunk.image[0]), ReadingKind.TRIAGE))
     turns = Script(np.random.default_rng(0)).triage(chunk.truth[0])
     assert [t.prompt for t in reading.turns] == [t.prompt for t in turns]
 
 
 def test_batched_scores_are_those_of_the_reader(chunk: Chunk, model: TransformersModel) -> None:
     scores = TriageAsker(model._network).ask(chunk.image[:2])
-    reference = ImageReference(_UID, _UID, _UID, 224, 224, "PA")
     for row in range(2):
         with model.begin([_picture(chunk.image[row])]) as conversation:
-            found = conversation.score("projection?", ["PA", "AP", "lateral"])
+            found = score(model, conversation, "projection?", ["PA", "AP", "lateral"])
         assert found == pytest.approx(list(scores["projection"][row]), abs=1e-4)
-    reading = StagedReader(model).read(
-        [_picture(chunk.image[0])], [reference], kind=ReadingKind.TRIAGE, quality_control=True
-    )
+    reading = StagedReader(model).read(request(_picture(chunk.image[0]), ReadingKind.TRIAGE))
     asked = {f"presence:{t.subject}" if t.subject else t.question: t for t in reading.turns}
     assert asked.keys() == scores.keys()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import FindingKind, Presence
-from cxr_node.reasoning import answers
+from cxr_node.reasoning import answers, boxes
 from cxr_node.reasoning.profiles import Calibration
 from cxr_node.reasoning.terms import named_terms
 
@@ -24,7 +24,7 @@ percent = st.floats(0, 100, allow_nan=False)
 @given(noise)
 def test_any_text_is_a_sound_box_or_refused(raw: str) -> None:
     try:
-        x0, y0, x1, y1 = answers.box(raw)
+        x0, y0, x1, y1 = boxes.box(raw)
     except AnswerRefused:
         return
     assert 0 <= x0 < x1 <= 100
@@ -36,11 +36,11 @@ def test_any_text_is_a_sound_box_or_refused(raw: str) -> None:
 def test_a_box_survives_being_written_and_read(a: float, b: float, c: float, d: float) -> None:
     raw = f"<|ref|> heart <|/ref|><|box|>({a:.3f}, {b:.3f}), ({c:.3f}, {d:.3f})<|/box|>"
     try:
-        found = answers.box(raw)
+        found = boxes.box(raw)
     except AnswerRefused:
         assert abs(a - c) < 0.52 or abs(b - d) < 0.52
         return
-    assert answers.box(answers.box_text(found)) == found
+    assert boxes.box(boxes.box_text(found)) == found
     assert found == pytest.approx((min(a, c), min(b, d), max(a, c), max(b, d)), abs=0.011)
 
 
@@ -55,7 +55,7 @@ def test_a_box_survives_being_written_and_read(a: float, b: float, c: float, d: 
     ],
 )
 def test_boxes_are_clipped_and_ordered(raw: str, expected: tuple[float, ...]) -> None:
-    assert answers.box(raw) == expected
+    assert boxes.box(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_boxes_are_clipped_and_ordered(raw: str, expected: tuple[float, ...]) ->
 )
 def test_what_is_not_exactly_one_box_is_refused(raw: str) -> None:
     with pytest.raises(AnswerRefused):
-        answers.box(raw)
+        boxes.box(raw)
 
 
 @FUZZ

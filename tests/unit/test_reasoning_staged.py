@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -16,21 +15,27 @@ from cxr_node.domain.findings import (
     FindingKind,
     Laterality,
     Presence,
+    PriorStudy,
     Reading,
     ReadingKind,
 )
-from cxr_node.domain.ports import Conversation, Generated, PreparedImage
+from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.ports import (
+    Ask,
+    Conversation,
+    Generated,
+    PreparedImage,
+    Progress,
+    Reply,
+)
 from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.assemble import OUTSIDE_PHANTOMS, Study, assemble
-from cxr_node.reasoning.profiles import Calibration, Limits, Profile
+from cxr_node.reasoning.profiles import Calibration, Limits, PictureOrder, Profile
 from cxr_node.reasoning.prompts import Wording
 from cxr_node.reasoning.scripted import Answer, Script, ScriptedModel
-from cxr_node.reasoning.staged import (
-    NO_PRIOR,
-    NO_PRIOR_PICTURE,
-    NOT_IN_TRIAGE,
-    StagedReader,
-)
+from cxr_node.reasoning.staged import PriorPicture, Request, StagedReader
+from cxr_node.reasoning.walk import NO_PRIOR, NO_PRIOR_PICTURE, NOT_IN_TRIAGE
+from tests.asking import request
 from tests.models import picture, reference
 
 SICK: dict[str, Answer] = {
@@ -58,14 +63,14 @@ def _read(
     profile: Profile | None = None,
     intended_use: str = "tests",
     quality_control: bool = False,
-    **more: Any,
+    prior: PriorPicture | None = None,
+    progress: Progress = lambda: None,
 ) -> Reading:
     shown = images or [picture()]
     model = ScriptedModel(answers, Script(intended_use=intended_use))
     references = [reference(image, view) for image in shown]
-    return StagedReader(model, profile).read(
-        shown, references, kind=kind, quality_control=quality_control, **more
-    )
+    asked = Request(shown, references, kind, quality_control, prior)
+    return StagedReader(model, profile).read(asked, progress)
 
 
 def _finding(reading: Reading, kind: FindingKind) -> Finding:
@@ -163,29 +168,42 @@ def test_findings_are_described_one_after_the_other() -> None:
     assert first_seen == ["pneumothorax", "endotracheal_tube", "heart", "thorax"]
 
 
+def _prior(seed: int = 1) -> PriorPicture:
+    image = picture(seed)
+    return PriorPicture(PriorStudy(Uid("1.2.840.9"), reference(image), "20250301"), image)
+
+
+def _why_not_compared(reading: Reading) -> str | None:
+    return {s.stage: s.reason for s in reading.skipped}.get(StageKey.COMPARISON)
+
+
 def test_comparison_needs_a_prior_and_its_picture() -> None:
-    images = [picture(0), picture(1)]
-    reasons = {
-        (prior, len(shown)): {s.stage: s.reason for s in reading.skipped}.get(StageKey.COMPARISON)
-        for prior in (False, True)
-        for shown in (images[:1], images)
-        for reading in [_read(SICK | {"change": "worsened"}, images=shown, has_prior=prior)]
-    }
-    assert reasons == {
-        (False, 1): NO_PRIOR,
-        (False, 2): NO_PRIOR,
-        (True, 1): NO_PRIOR_PICTURE,
-        (True, 2): None,
-    }
-    compared = _read(SICK | {"change": "worsened"}, images=images, has_prior=True)
+    worse = SICK | {"change": "worsened"}
+    assert _why_not_compared(_read(worse)) == NO_PRIOR
+    compared = _read(worse, prior=_prior())
+    assert _why_not_compared(compared) is None
     assert compared.changes[0] == "pneumothorax: worsened"
+    assert compared.prior == _prior().study
 
 
 def test_a_model_that_sees_one_picture_does_not_compare() -> None:
     narrow = Profile(wording=Wording.PLAIN, pictures=1)
-    reading = _read(SICK, images=[picture(0), picture(1)], has_prior=True, profile=narrow)
-    assert len(reading.images) == 1
-    assert {s.stage: s.reason for s in reading.skipped}[StageKey.COMPARISON] == NO_PRIOR_PICTURE
+    reading = _read(SICK, prior=_prior(), profile=narrow)
+    assert reading.prior is None
+    assert _why_not_compared(reading) == NO_PRIOR_PICTURE
+
+
+@pytest.mark.parametrize("order", PictureOrder)
+def test_the_first_question_says_which_picture_is_which(order: PictureOrder) -> None:
+    profile = Profile(wording=Wording.PLAIN, pictures=2, order=order)
+    reading = _read(SICK, prior=_prior(), profile=profile)
+    first, second = reading.turns[:2]
+    reversed_ = order is PictureOrder.REFERENCE_FIRST
+    assert first.prompt.startswith(
+        "The first image is " + ("an earlier study" if reversed_ else "the current study")
+    )
+    assert "image" not in second.prompt.split("?")[0]
+    assert first.context_sha256 != _read(SICK, profile=profile).turns[0].context_sha256
 
 
 def test_refused_answers_become_no_finding_and_are_counted() -> None:
@@ -309,17 +327,13 @@ def test_progress_is_called_after_every_turn() -> None:
 
 def test_errors_of_the_model_are_not_swallowed() -> None:
     model = ScriptedModel(script=Script(fails_at=StageKey.FINDINGS))
-    image = picture()
     with pytest.raises(RuntimeError, match="the script says so"):
-        StagedReader(model).read(
-            [image], [reference(image)], kind=ReadingKind.READ, quality_control=True
-        )
+        StagedReader(model).read(request(picture()))
 
 
 def test_images_and_references_belong_together() -> None:
-    reader = StagedReader(ScriptedModel())
     with pytest.raises(ValueError, match="pairs"):
-        reader.read([], [], kind=ReadingKind.READ, quality_control=True)
+        Request([], [], ReadingKind.READ, quality_control=True)
 
 
 class _Forgetful:
@@ -337,13 +351,9 @@ class _Forgetful:
 
     context = ""
 
-    def score(self, prompt: str, options: Sequence[str]) -> tuple[float, ...]:
-        self.prompts.append(prompt)
-        return ()
-
-    def generate(self, prompt: str, max_new_tokens: int) -> Generated:
-        self.prompts.append(prompt)
-        return Generated("", truncated=True)
+    def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
+        self.prompts += [ask.prompt for _, ask in asked]
+        return [() if ask.options else Generated("", truncated=True) for _, ask in asked]
 
     def settle(self, answer: str) -> None:
         assert answer == "not assessed"
@@ -351,10 +361,7 @@ class _Forgetful:
 
 def test_a_model_that_says_nothing_gives_a_reading_without_findings() -> None:
     model = _Forgetful()
-    image = picture()
-    reading = StagedReader(model).read(
-        [image], [reference(image)], kind=ReadingKind.READ, quality_control=True
-    )
+    reading = StagedReader(model).read(request(picture()))
     assert not any(turn.accepted for turn in reading.turns)
     assert {f.presence for f in reading.findings} == {Presence.NOT_ASSESSED}
     assert reading.advice is None

@@ -1,0 +1,286 @@
+"""Walk the eight-stage graph over one study: ask, check, record, let later questions see.
+
+The graph is data (``domain/stages.py``); this file knows only its loops and conditions. A
+walk is a generator of questions, so that whoever drives it may put the questions of many
+studies to the model together, and may pause a study between two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import combinations, groupby
+
+from cxr_node.domain.errors import AnswerRefused
+from cxr_node.domain.events import Event, emit
+from cxr_node.domain.findings import FindingKind, Presence, ReadingKind
+from cxr_node.domain.ports import Ask, Conversation, Reply
+from cxr_node.domain.stages import (
+    GRAPH,
+    OPENING,
+    AnswerKind,
+    Condition,
+    Loop,
+    Question,
+    Stage,
+    StageKey,
+    Turn,
+)
+from cxr_node.reasoning import answers, boxes, prompts
+from cxr_node.reasoning.boxes import Boxes
+from cxr_node.reasoning.manners import Heard, generated, manner_of
+from cxr_node.reasoning.profiles import PictureOrder, Profile
+
+Steps = Generator[Ask, Reply, None]
+
+_PER_FINDING = frozenset(
+    {Loop.PRESENT_FINDING, Loop.PRESENT_SIDED, Loop.PRESENT_PATHOLOGY, Loop.PRESENT_DEVICE}
+)
+NOT_IN_TRIAGE = "triage asks only what sets the priority"
+NO_PRIOR = "no prior study"
+NO_PRIOR_PICTURE = "the prior study's picture was not shown to the model"
+UNTAUGHT = "this model was not taught this stage"
+
+
+class Prior(StrEnum):
+    """What the model knows of an earlier study."""
+
+    NONE = "none"
+    NOT_SHOWN = "not shown"
+    SHOWN = "shown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as it was put."""
+
+    question: str
+    subject: str
+    prompt: str
+    context_sha256: str
+    options: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What was made of a reply."""
+
+    answer: str
+    settled: str
+    probabilities: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
+    accepted: bool = True
+
+
+class Walk:
+    """One pass over the graph with one conversation."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        profile: Profile,
+        boxes: Boxes,
+        *,
+        kind: ReadingKind,
+        prior: Prior,
+    ) -> None:
+        self._conversation = conversation
+        self._profile = profile
+        self._boxes = boxes
+        self._triage = kind is ReadingKind.TRIAGE
+        self._manner = manner_of(profile.manner, triage=self._triage)
+        self._prior = prior
+        self._present: dict[FindingKind, float] = {}
+        self.stage = StageKey.QUALITY_VIEW
+        """The stage that is being walked."""
+        self.turns: list[Turn] = []
+        self.skipped: dict[StageKey, str] = {}
+        self.notes: list[str] = []
+
+    def steps(self) -> Steps:
+        """Walk or skip every stage, in order."""
+        if self._profile.opening and not self._triage:
+            yield from self._opening()
+        for stage in GRAPH:
+            self.stage = stage.key
+            if reason := self._skip_reason(stage):
+                self.skipped[stage.key] = reason
+                continue
+            questions = [q for q in stage.questions if q.triage or not self._triage]
+            for loop, group in groupby(questions, key=_loop_group):
+                yield from self._ask_group(loop, list(group))
+
+    def _skip_reason(self, stage: Stage) -> str:
+        if self._triage and not any(question.triage for question in stage.questions):
+            return NOT_IN_TRIAGE
+        if stage.key in self._profile.untaught:
+            return UNTAUGHT
+        if stage.condition is Condition.PRIOR and self._prior is not Prior.SHOWN:
+            return NO_PRIOR if self._prior is Prior.NONE else NO_PRIOR_PICTURE
+        if stage.condition is Condition.SOMETHING_PRESENT and not self._present:
+            return "nothing is held present"
+        if stage.condition is Condition.TWO_PRESENT and len(self._present) < 2:
+            return "fewer than two findings are held present"
+        return ""
+
+    def _ask_group(self, loop: Loop, questions: Sequence[Question]) -> Steps:
+        for subject in self._subjects(loop):
+            for question in questions:
+                if _applies(question, subject):
+                    yield from self._turn(question, subject)
+
+    def _subjects(self, loop: Loop) -> Iterator[str]:
+        if loop is Loop.EVERY_FINDING:
+            yield from FindingKind
+        elif loop is Loop.ANATOMY:
+            yield from prompts.STRUCTURES
+        elif loop is Loop.PRESENT_PAIR:
+            yield from self._pairs()
+        elif loop in _PER_FINDING:
+            yield from self._described()
+        else:
+            yield ""
+
+    def _described(self) -> list[FindingKind]:
+        """The most probable present findings, in the order they were asked."""
+        most = self._profile.limits.described_findings
+        chosen = sorted(self._present, key=self._present.__getitem__, reverse=True)[:most]
+        if len(chosen) < len(self._present):
+            self._note(f"only the {most} most probable findings are described")
+        return [kind for kind in self._present if kind in chosen]
+
+    def _pairs(self) -> list[str]:
+        everything = [prompts.pair(a, b) for a, b in combinations(self._described(), 2)]
+        most = self._profile.limits.pairs
+        if len(everything) > most:
+            self._note(f"only {most} pairs of findings are related to each other")
+        return everything[:most]
+
+    def _note(self, words: str) -> None:
+        if words not in self.notes:
+            self.notes.append(words)
+
+    def _opening(self) -> Steps:
+        """The trace over the whole image; an unusable one is kept as a refused turn."""
+        opening = self._profile.opening
+        if opening is None:
+            return
+        self.stage = StageKey.FINDINGS
+        asked = _Asked(OPENING, "", self._with_pictures(opening.prompt), self._seen())
+        heard = Heard()
+        try:
+            said = generated((yield Ask(asked.prompt, max_new_tokens=opening.new_tokens)))
+            heard = Heard(raw=said.text, truncated=said.truncated)
+            outcome = _Outcome(answers.trace(said), settled=said.text)
+        except AnswerRefused as refusal:
+            outcome = self._refused(OPENING, refusal)
+        self._record(asked, heard, outcome)
+
+    def _turn(self, question: Question, subject: str) -> Steps:
+        wording = self._profile.wording
+        options = [prompts.option_words(wording, option) for option in question.options]
+        words = prompts.question_words(wording, self.stage, question, subject)
+        prompt = self._manner.prompt(self._with_pictures(words), options)
+        asked = _Asked(question.key, subject, prompt, self._seen(), question.options)
+        heard = Heard()
+        try:
+            heard = yield from self._put(prompt, question, options)
+            outcome = self._outcome(question, subject, heard)
+        except AnswerRefused as refusal:
+            outcome = self._refused(question.key, refusal)
+        self._record(asked, heard, outcome)
+
+    def _seen(self) -> str:
+        return _sha256(self._conversation.context)
+
+    def _refused(self, question: str, refusal: AnswerRefused) -> _Outcome:
+        emit(Event.ANSWER_REFUSED, stage=self.stage, question=question)
+        nothing = prompts.NOT_ASSESSED
+        return _Outcome(nothing, nothing, problem=str(refusal), accepted=False)
+
+    def _put(
+        self, prompt: str, question: Question, options: Sequence[str]
+    ) -> Generator[Ask, Reply, Heard]:
+        if question.kind is AnswerKind.CLOSED:
+            return (yield from self._manner.closed(prompt, options))
+        limits = self._profile.limits
+        longest = limits.new_tokens.get(question.key, limits.default_new_tokens)
+        return (yield from self._manner.open(prompt, longest))
+
+    def _record(self, asked: _Asked, heard: Heard, outcome: _Outcome) -> None:
+        self._conversation.settle(outcome.settled)
+        self.turns.append(
+            Turn(
+                stage=self.stage,
+                question=asked.question,
+                subject=asked.subject,
+                prompt=asked.prompt,
+                prompt_sha256=_sha256(asked.prompt),
+                context_sha256=asked.context_sha256,
+                answer=outcome.answer,
+                probabilities=outcome.probabilities,
+                accepted=outcome.accepted,
+                problem=outcome.problem,
+                settled=outcome.settled,
+                scores=dict(zip(asked.options, heard.scores, strict=False)),
+                raw=heard.raw,
+                truncated=heard.truncated,
+            )
+        )
+
+    def _with_pictures(self, words: str) -> str:
+        """The first question says which picture is which when two studies are shown."""
+        if self.turns or self._prior is not Prior.SHOWN:
+            return words
+        profile = self._profile
+        first = profile.order is PictureOrder.REFERENCE_FIRST
+        return f"{prompts.pictures_words(profile.wording, reference_first=first)} {words}"
+
+    def _outcome(self, question: Question, subject: str, heard: Heard) -> _Outcome:
+        """What a reply means. Raises :class:`AnswerRefused` when it means nothing."""
+        if question.kind is AnswerKind.CLOSED:
+            return self._closed(question, subject, heard)
+        if question.kind is AnswerKind.BOX:
+            found = self._boxes.box(heard.raw)
+            words = self._boxes.words(found)
+            return _Outcome(boxes.box_text(found), self._manner.settled(words, (), heard))
+        answer = answers.text(heard.raw, self._profile.limits.text_characters)
+        cut = "cut at the token limit" if heard.truncated else ""
+        return _Outcome(answer, self._manner.settled(answer, (), heard), problem=cut)
+
+    def _closed(self, question: Question, subject: str, heard: Heard) -> _Outcome:
+        profile = self._profile
+        named = f"{question.key}:{subject}"
+        settings = profile.calibration.get(named) or profile.calibration.get(question.key)
+        found = answers.probabilities(heard.scores, question.options, settings)
+        answer = answers.most_probable(found)
+        if question.loop is Loop.EVERY_FINDING:
+            answer = self._hold(FindingKind(subject), found)
+        options = [prompts.option_words(profile.wording, option) for option in question.options]
+        words = prompts.option_words(profile.wording, answer)
+        return _Outcome(answer, self._manner.settled(words, options, heard), found)
+
+    def _hold(self, kind: FindingKind, found: dict[str, float]) -> Presence:
+        held = answers.presence(found, self._profile.threshold(kind))
+        if held is Presence.PRESENT and kind not in self._profile.not_assessed:
+            self._present[kind] = answers.present_probability(found)
+        return held
+
+
+def _loop_group(question: Question) -> Loop:
+    """Questions about one present finding are asked together, finding by finding."""
+    return Loop.PRESENT_FINDING if question.loop in _PER_FINDING else question.loop
+
+
+def _applies(question: Question, subject: str) -> bool:
+    if question.loop is Loop.PRESENT_DEVICE:
+        return FindingKind(subject).is_device
+    if question.loop is Loop.PRESENT_PATHOLOGY:
+        return not FindingKind(subject).is_device
+    return question.loop is not Loop.PRESENT_SIDED or FindingKind(subject).has_side
+
+
+def _sha256(words: str) -> str:
+    return hashlib.sha256(words.encode("utf-8")).hexdigest()
