@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.peers", "tests.databases", "tests.nodes", "tests.models"]
+pytest_plugins = ["tests.peers", "tests.databases", "tests.nodes", "tests.models", "tests.families"]
 
 
 @pytest.fixture(scope="session")
