@@ -10,6 +10,8 @@ from cxr_node.domain.findings import (
     Advice,
     Box,
     CardiothoracicRatio,
+    Clash,
+    Contradiction,
     DevicePosition,
     Finding,
     FindingKind,
@@ -17,9 +19,12 @@ from cxr_node.domain.findings import (
     Laterality,
     ModelIdentity,
     Presence,
+    PriorStudy,
     Reading,
     ReadingKind,
     Severity,
+    TracePart,
+    TraceSection,
     Zone,
 )
 from cxr_node.domain.identifiers import Uid
@@ -168,5 +173,25 @@ def sample_reading(**changes: Any) -> Reading:
         findings_text="Right apical pneumothorax, small left effusion.",
         impression="Right pneumothorax. Endotracheal tube too low.",
         turns=sample_turns(),
+    )
+    return replace(reading, **changes)
+
+
+def contradicted(**changes: Any) -> Reading:
+    """The sample reading with a contradiction, a trace, a prior and stated confidences."""
+    words = "the report says left, the answer says right"
+    clash = Contradiction(Clash.SIDE, words, (FindingKind.PNEUMOTHORAX,))
+    found = tuple(
+        replace(f, uncertainty=0.3, confidence=0.35) if f.present else f for f in sample_findings()
+    )
+    part = TracePart(TraceSection.PLEURA, "A pleural line runs along the right apex.")
+    earlier = sample_image(sop_instance_uid=Uid("1.2.826.0.1.3680043.8.498.2.1"))
+    reading = sample_reading(
+        findings=found,
+        contradictions=(clash,),
+        warnings=(words,),
+        trace=(part,),
+        prior=PriorStudy(Uid("1.2.826.0.1.3680043.8.498.2"), earlier, "20250301"),
+        dropped_terms=("hiatal hernia",),
     )
     return replace(reading, **changes)

@@ -173,6 +173,8 @@ def algorithm(
     if finding is not None:
         kind = "calibrated" if finding.calibrated else "not calibrated"
         parameters += [f"threshold {finding.threshold:.3g}", f"probability {kind}"]
+        if finding.confidence is not None:
+            parameters.append(f"confidence {finding.confidence:.2f}")
     return hd.AlgorithmIdentification(
         name=clean_name(model.name) or MODEL_NAME,
         version=clean_name(model.version) or model.digest,

@@ -46,6 +46,7 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
         sentences.append(words.outside.format(reason=_stripped(reading.outside_intended_use)))
     if reading.model.statement:
         sentences.append(words.statement.format(statement=_generated(reading.model.statement)))
+    sentences.extend(_contradicted(reading, wording))
     sentences.extend(_held(reading, wording))
     if reading.ratio is not None:
         template = words.ratio_ap if reading.projection == "AP" else words.ratio
@@ -55,6 +56,19 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
     proposal = words.priority.format(priority=decision.priority.value, words=decision.words)
     model = words.model.format(name=reading.model.name, version=reading.model.version)
     return clean_line(" ".join((*sentences, proposal, model)))
+
+
+def _contradicted(reading: Reading, wording: Wording) -> list[str]:
+    """Said before the findings: whoever reads only the beginning must see it."""
+    if not reading.review:
+        return []
+    doubted = {kind for clash in reading.contradictions for kind in clash.findings}
+    names = _names((f for f in reading.findings if f.kind in doubted), wording)
+    words = wording.conclusion
+    count = len(reading.contradictions)
+    if not names:
+        return [words.contradicted_overall.format(count=count)]
+    return [words.contradicted.format(count=count, findings=names)]
 
 
 def _held(reading: Reading, wording: Wording) -> list[str]:
@@ -90,7 +104,7 @@ def stage_texts(reading: Reading, wording: Wording) -> dict[StageKey, str]:
         StageKey.FINDINGS: _presence(reading, wording),
         StageKey.ATTRIBUTES_GROUNDING: _location(reading, wording),
         StageKey.RELATIONSHIPS: [words.generated.format(text=t) for t in reading.relations],
-        StageKey.COMPARISON: [words.generated.format(text=t) for t in reading.changes],
+        StageKey.COMPARISON: _comparison(reading, wording),
         StageKey.FUTURE_TREND: [words.generated.format(text=reading.trend)] * bool(reading.trend),
         StageKey.ADVICE: _advice(reading, wording),
         StageKey.REPORT: _report(reading, wording),
@@ -136,7 +150,18 @@ def _presence(reading: Reading, wording: Wording) -> list[str]:
         if found:
             named = [_with_probability(f, wording) for f in found]
             lines.append(template.format(findings=", ".join(named)))
+    lines += _confidence(reading, wording)
+    lines += [words.trace.format(section=p.section.value, text=p.text) for p in reading.trace]
     return lines + _open_answers(reading, StageKey.FINDINGS, "other", wording)
+
+
+def _confidence(reading: Reading, wording: Wording) -> list[str]:
+    """Of what is present or uncertain; what is merely absent would fill the line."""
+    told = [f for f in reading.findings if f.presence in (Presence.PRESENT, Presence.UNCERTAIN)]
+    named = [
+        f"{wording.findings[f.kind]} {f.confidence:.2f}" for f in told if f.confidence is not None
+    ]
+    return [wording.stages.confidence.format(findings=", ".join(named))] if named else []
 
 
 def _location(reading: Reading, wording: Wording) -> list[str]:
@@ -155,6 +180,15 @@ def _location(reading: Reading, wording: Wording) -> list[str]:
     if reading.ratio is not None:
         lines.append(words.ratio.format(ratio=f"{reading.ratio.value:.2f}"))
     return lines
+
+
+def _comparison(reading: Reading, wording: Wording) -> list[str]:
+    words = wording.stages
+    lines = [words.generated.format(text=text) for text in reading.changes]
+    if reading.prior is None:
+        return lines
+    date = _readable(reading.prior.date)
+    return [words.prior.format(date=date) if date else words.prior_undated, *lines]
 
 
 def _advice(reading: Reading, wording: Wording) -> list[str]:
@@ -201,6 +235,12 @@ def _attributes(finding: Finding, wording: Wording) -> list[str]:
     if finding.zone:
         parts.append(wording.zones[finding.zone])
     return parts
+
+
+def _readable(date: str) -> str:
+    """A DICOM date (PS3.5 §6.2, DA) as year-month-day, empty for anything else."""
+    whole = len(date) == 8 and date.isdecimal()
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if whole else ""
 
 
 def _box(box: Box, template: str) -> str:

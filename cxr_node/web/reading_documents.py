@@ -6,7 +6,17 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cxr_node.domain.findings import Box, Finding, Presence, Reading, ReadingKind
+from cxr_node.domain.findings import (
+    Box,
+    Clash,
+    Contradiction,
+    Finding,
+    Presence,
+    Reading,
+    ReadingKind,
+    TracePart,
+    TraceSection,
+)
 from cxr_node.domain.stages import StageKey
 from cxr_node.web import words
 
@@ -41,6 +51,8 @@ class FindingDocument(Document):
     probability: float | None
     threshold: float
     calibrated: bool
+    uncertainty: float | None = Field(description="0 is sure, 1 knows nothing")
+    confidence: float | None = Field(description="1 less uncertainty, lowered by contradictions")
     side: str | None
     zone: str | None
     severity: str | None
@@ -56,6 +68,8 @@ class FindingDocument(Document):
             probability=finding.probability,
             threshold=finding.threshold,
             calibrated=finding.calibrated,
+            uncertainty=finding.uncertainty,
+            confidence=finding.confidence,
             side=finding.laterality,
             zone=finding.zone,
             severity=finding.severity,
@@ -63,6 +77,32 @@ class FindingDocument(Document):
             box=BoxDocument.of(finding.box) if finding.box else None,
             description=words.shown(finding.description),
         )
+
+
+class ContradictionDocument(Document):
+    """Two statements of the reading that cannot both be true."""
+
+    clash: Clash
+    words: str
+    findings: list[str]
+
+    @classmethod
+    def of(cls, clash: Contradiction) -> Self:
+        named = [kind.value for kind in clash.findings]
+        return cls(clash=clash.clash, words=words.shown_lines(clash.words), findings=named)
+
+
+class TraceDocument(Document):
+    """A part of the model's reasoning over the whole image; unverified text."""
+
+    section: TraceSection
+    text: str
+    findings: list[str]
+
+    @classmethod
+    def of(cls, part: TracePart) -> Self:
+        named = [kind.value for kind in part.findings]
+        return cls(section=part.section, text=words.shown_lines(part.text), findings=named)
 
 
 class AnswerDocument(Document):
@@ -101,6 +141,11 @@ class ReadingDocument(Document):
     next_step: str | None
     skipped: dict[StageKey, str]
     warnings: list[str]
+    review: bool = Field(description="the reading contradicts itself; a person should look at it")
+    contradictions: list[ContradictionDocument]
+    dropped_terms: list[str]
+    trace: list[TraceDocument]
+    prior_study_uid: str | None = Field(description="the study that step 5 compared with")
     answers: list[AnswerDocument]
 
     @classmethod
@@ -127,6 +172,11 @@ class ReadingDocument(Document):
             next_step=reading.advice.next_step if reading.advice else None,
             skipped={item.stage: clean(item.reason) for item in reading.skipped},
             warnings=[clean(warning) for warning in reading.warnings],
+            review=reading.review,
+            contradictions=[ContradictionDocument.of(clash) for clash in reading.contradictions],
+            dropped_terms=[clean(term) for term in reading.dropped_terms],
+            trace=[TraceDocument.of(part) for part in reading.trace],
+            prior_study_uid=reading.prior.study_uid.text if reading.prior else None,
             answers=_answers(reading),
         )
 

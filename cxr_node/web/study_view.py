@@ -40,6 +40,7 @@ class FindingLine:
     description: str
     boxed: bool
     calibrated: bool
+    confidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def _finding_line(finding: Finding) -> FindingLine:
         description=words.shown(finding.description),
         boxed=finding.present and finding.box is not None,
         calibrated=finding.calibrated,
+        confidence="" if finding.confidence is None else f"{finding.confidence:.2f}",
     )
 
 

@@ -9,7 +9,14 @@ from cxr_node.domain.stages import StageKey
 from cxr_node.reporting.narrative import conclusion, label, percent, phrase, stage_texts
 from cxr_node.reporting.wording import SHORT_NAME, Wording
 from cxr_node.services.prioritise import decide
-from tests.readings import MODEL, finding, sample_findings, sample_reading, turn
+from tests.readings import (
+    MODEL,
+    contradicted,
+    finding,
+    sample_findings,
+    sample_reading,
+    turn,
+)
 from tests.reports import templates
 
 
@@ -163,3 +170,33 @@ def test_no_category_is_said_in_words() -> None:
     advice = replace(sample_reading().advice or object(), acr_category=None, next_step="none")
     text = stages(advice=advice)[StageKey.ADVICE]
     assert text.splitlines()[1] == "Actionable category none; next step: no further step proposed."
+
+
+def test_a_reading_that_contradicts_itself_says_so_before_its_findings() -> None:
+    reading = contradicted()
+    text = conclusion(reading, decide(reading, templates()), wording())
+    said = "CONTRADICTS ITSELF in 1 places and needs review; in doubt: pneumothorax."
+    assert text.index(said) < text.index("Held present")
+    overall = replace(reading.contradictions[0], findings=())
+    text = conclusion(
+        replace(reading, contradictions=(overall,)), decide(reading, templates()), wording()
+    )
+    assert "CONTRADICTS ITSELF in 1 places and needs review." in text
+
+
+def test_stages_tell_reasoning_confidence_and_prior() -> None:
+    texts = stage_texts(contradicted(), wording())
+    findings = texts[StageKey.FINDINGS]
+    assert "Generated reasoning, pleura: A pleural line runs along the right apex." in findings
+    assert "pneumothorax 0.35, pleural effusion 0.35, endotracheal tube 0.35." in findings
+    assert "Compared with the study of 2025-03-01." in texts[StageKey.COMPARISON]
+    assert "the report says left, the answer says right" in texts[StageKey.REPORT]
+    assert "hiatal hernia" in texts[StageKey.REPORT]
+
+
+def test_an_unusable_date_of_the_prior_is_not_shown() -> None:
+    prior = contradicted().prior
+    assert prior is not None
+    for date in ("", "2025", "about 2025"):
+        texts = stage_texts(contradicted(prior=replace(prior, date=date)), wording())
+        assert "Compared with an earlier study without a date." in texts[StageKey.COMPARISON]

@@ -15,7 +15,7 @@ from cxr_node.web.app import create_app
 from cxr_node.web.documents import StudyDocument, Worklist
 from cxr_node.web.source import Component
 from tests.pages import NOON, STUDY, FakePages, entry, full_pages, study_page
-from tests.readings import IMAGE, sample_reading
+from tests.readings import IMAGE, contradicted, sample_reading
 
 
 def client(pages: FakePages) -> TestClient:
@@ -87,6 +87,27 @@ def test_outside_intended_use_and_warnings_stand_out() -> None:
     text = client(FakePages(pages={STUDY: page})).get(f"/studies/{STUDY}").text
     assert "Outside intended use." in text
     assert "burned-in text" in text
+
+
+def test_a_reading_that_contradicts_itself_stands_out_once() -> None:
+    page = study_page(reading=contradicted(), reading_revision=1)
+    shown = client(FakePages(pages={STUDY: page}))
+    text = shown.get(f"/studies/{STUDY}").text
+    assert "This reading contradicts itself." in text
+    assert text.count("the report says left, the answer says right") == 1
+    for told in ("confidence 0.35", "A pleural line runs along", "20250301", "hiatal hernia"):
+        assert told in text
+    document = shown.get(f"/api/v1/studies/{STUDY}").json()["reading"]
+    assert document["review"] is True
+    assert document["contradictions"] == [
+        {
+            "clash": "side against side",
+            "words": "the report says left, the answer says right",
+            "findings": ["pneumothorax"],
+        }
+    ]
+    assert document["trace"][0]["section"] == "pleura"
+    assert document["prior_study_uid"] == "1.2.826.0.1.3680043.8.498.2"
 
 
 def test_a_reading_of_an_earlier_revision_says_so() -> None:
