@@ -11,8 +11,8 @@ from rich.console import Console
 
 from cxr_node import __version__
 from cxr_node.audit import log
-from cxr_node.config import Configuration, load
 from cxr_node.domain.errors import CxrNodeError
+from cxr_node.entry.options import ConfigOption, configuration, console, found
 
 app = typer.Typer(
     name="cxr-node",
@@ -22,22 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_DEFAULT_FILE = Path("cxr-node.toml")
-_console = Console()
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="TOML file; without it ./cxr-node.toml, else defaults."),
-]
-
-
-def _found(path: Path | None) -> Path | None:
-    return path or (_DEFAULT_FILE if _DEFAULT_FILE.exists() else None)
-
-
-def _configuration(path: Path | None) -> Configuration:
-    named = _found(path)
-    return load(named) if named else Configuration()
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")
@@ -45,9 +29,9 @@ def up(config: ConfigOption = None) -> None:
     """Run the node: listener, page, dispatcher, reading workers, delivery."""
     from cxr_node.entry.embedded import EmbeddedNode, run_until_signalled
 
-    chosen = _configuration(config)
+    chosen = configuration(config)
     log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
-    run_until_signalled(EmbeddedNode(chosen, _found(config)))
+    run_until_signalled(EmbeddedNode(chosen, found(config)))
 
 
 @app.command(epilog="Example: cxr-node worker --config /etc/cxr-node.toml")
@@ -60,7 +44,7 @@ def worker(
     """Run one more reading worker against the same database and spool."""
     from cxr_node.entry.worker import run_worker
 
-    chosen = _configuration(config)
+    chosen = configuration(config)
     log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
     run_worker(chosen, attached=attached)
 
@@ -70,7 +54,7 @@ def check(config: ConfigOption = None) -> None:
     """Explain the effective configuration and name every problem. Exit 1 if there is one."""
     from cxr_node.entry.check import explain
 
-    raise typer.Exit(1 if explain(_configuration(config), _found(config), _console) else 0)
+    raise typer.Exit(1 if explain(configuration(config), found(config), console) else 0)
 
 
 @app.command(epilog="Example: cxr-node doctor --config /etc/cxr-node.toml")
@@ -81,7 +65,7 @@ def doctor(
     """Send a phantom through the running node and name the first broken link. Exit 1 if any."""
     from cxr_node.entry.doctor import examine
 
-    raise typer.Exit(0 if examine(_configuration(config), _console, seconds) else 1)
+    raise typer.Exit(0 if examine(configuration(config), console, seconds) else 1)
 
 
 @app.command(epilog="Example: cxr-node demo --dicom ~/radiographs --exit")
@@ -101,7 +85,7 @@ def demo(
     from cxr_node.entry.demo import DemoOptions, run_demo
 
     options = DemoOptions(out=out, dicom=dicom, leave=leave, any_age=any_age)
-    raise typer.Exit(0 if run_demo(options, _console) else 1)
+    raise typer.Exit(0 if run_demo(options, console) else 1)
 
 
 @app.command(epilog="Example: cxr-node dicomize films/ --out dicom/ --view PA --age 54 --sex F")
@@ -118,7 +102,7 @@ def dicomize(
 
     written = dicomize_path(source, out, view=view, age=age, sex=sex, patient_id=patient_id)
     for path in written:
-        _console.print(str(path), highlight=False, soft_wrap=True)
+        console.print(str(path), highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: cxr-node replay 1.2.840.113619.2.1 --config /etc/cxr-node.toml")
@@ -129,7 +113,7 @@ def replay(
     """Try a parked study again: its failed job, or its refused deliveries."""
     from cxr_node.entry.replay import replay_study
 
-    _console.print(replay_study(_configuration(config), study))
+    console.print(replay_study(configuration(config), study))
 
 
 @app.command(epilog="Example: cxr-node worklist --config /etc/cxr-node.toml")
@@ -138,16 +122,16 @@ def worklist(config: ConfigOption = None) -> None:
     from cxr_node.entry.tables import worklist_table
     from cxr_node.entry.wiring import Node, open_bell
 
-    chosen = _configuration(config)
+    chosen = configuration(config)
     node = Node(chosen, open_bell(chosen))
-    _console.print(worklist_table(node.worklist()))
+    console.print(worklist_table(node.worklist()))
     node.close()
 
 
 @app.command(epilog="Example: cxr-node version")
 def version() -> None:
     """Print the version."""
-    _console.print(__version__, highlight=False)
+    console.print(__version__, highlight=False)
 
 
 def main() -> None:
