@@ -26,6 +26,7 @@ class JobKind(StrEnum):
     TRIAGE = "triage"
     READ = "read"
     PUBLISH = "publish"
+    SHADOW = "shadow"
 
 
 class JobState(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +18,18 @@ _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
 
 
 def to_document(reading: Reading) -> dict[str, Any]:
-    """A reading as JSON values."""
-    document: dict[str, Any] = _READING.dump_python(reading, mode="json")
+    """A reading as JSON values; a refused score that is no number becomes its name."""
+    document: dict[str, Any] = _named(_READING.dump_python(reading, mode="json"))
     return document
+
+
+def _named(value: Any) -> Any:
+    """JSON knows no infinity and PostgreSQL takes none; both read back from their names."""
+    if isinstance(value, dict):
+        return {key: _named(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_named(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def from_document(document: dict[str, Any]) -> Reading:

@@ -168,7 +168,7 @@ class JobRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
     kind: Mapped[str] = mapped_column(String(16))
-    """triage, read or publish."""
+    """triage, read, publish or shadow."""
     state: Mapped[str] = mapped_column(String(16))
     """waiting, running, done or parked."""
     priority_rank: Mapped[int] = mapped_column(Integer)
@@ -197,6 +197,44 @@ class ReadingRow(Base):
     present: Mapped[str] = mapped_column(Text, default="")
     """Keys of the findings held present, blank-separated, so that lists need not the document."""
     created_at: Mapped[datetime]
+
+
+class ShadowReadingRow(Base):
+    """What a second model said of a study that another one reported; delivered nowhere."""
+
+    __tablename__ = "shadow_reading"
+    __table_args__ = (UniqueConstraint("revision_pk", "model_digest"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    model_seconds: Mapped[float] = mapped_column(Float)
+    document: Mapped[dict[str, Any]]
+    agreement: Mapped[dict[str, Any]]
+    """Finding by finding against the reading of the node's own model."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class FollowUpRow(Base):
+    """A question that a person put to the model after a full reading, and its answer."""
+
+    __tablename__ = "follow_up"
+    __table_args__ = (UniqueConstraint("revision_pk", "model_digest", "turn"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    turn: Mapped[int] = mapped_column(Integer)
+    """Number of the turn in the dialogue; the reading's own turns come first."""
+    prompt: Mapped[str] = mapped_column(Text)
+    prompt_sha256: Mapped[str] = mapped_column(String(64))
+    context_sha256: Mapped[str] = mapped_column(String(64))
+    """Digest of everything the model had seen before this prompt."""
+    answer: Mapped[str] = mapped_column(Text)
+    settled: Mapped[str] = mapped_column(Text)
+    """The exact text that later turns see as the answer."""
+    asked_by: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
 
 
 class ResultObjectRow(Base):
