@@ -17,13 +17,10 @@ from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import Presence
 from cxr_node.domain.ports import Generated
 from cxr_node.reasoning.profiles import Calibration
+from cxr_node.reasoning.tags import answer_part, read_tags
 
 _MARKUP = re.compile(r"<\|/?[A-Za-z_]+\|>")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_TAG = re.compile(r"</?(?:think|thinking|answer)>")
-_TAGGED = re.compile(
-    r"\s*<(think|thinking)>(?:(?!<).)*</\1>\s*<answer>((?:(?!<).)*)</answer>\s*", re.DOTALL
-)
 
 _REPEATS = 4  # the same word so often in a row is a model caught in a loop
 
@@ -73,7 +70,7 @@ def text(raw: str, longest: int) -> str:
     Raises :class:`AnswerRefused` for an answer without words, with broken reasoning
     tags, or that repeats itself.
     """
-    said = _MARKUP.sub(" ", _answer_part(raw))
+    said = _MARKUP.sub(" ", answer_part(raw))
     printable = "".join(
         c for c in said if c.isspace() or not unicodedata.category(c).startswith("C")
     )
@@ -88,27 +85,14 @@ def text(raw: str, longest: int) -> str:
     return _cap(cleaned, longest)
 
 
-def _answer_part(raw: str) -> str:
-    """What stands between answer tags, when a model reasons aloud (each tag exactly once)."""
-    if not _TAG.search(raw):
-        return raw
-    tagged = _TAGGED.fullmatch(raw)
-    if tagged is None:
-        raise AnswerRefused("the reasoning tags are incomplete")
-    return tagged[2]
-
-
 def trace(said: Generated) -> str:
-    """The answer part of a reasoning trace, cleaned.
+    """The answer part of a reasoning trace.
 
     Raises :class:`AnswerRefused` for a trace that was cut or whose tags are incomplete.
     """
     if said.truncated:
         raise AnswerRefused("the reasoning was cut at the token limit")
-    tagged = _TAGGED.fullmatch(said.text)
-    if tagged is None:
-        raise AnswerRefused("the reasoning tags are incomplete")
-    return " ".join(tagged[2].split())
+    return read_tags(said.text).answer
 
 
 def _repeats(words: list[str]) -> bool:
