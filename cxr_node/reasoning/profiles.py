@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -23,11 +24,23 @@ from cxr_node.reasoning.chat import BRIEF_CHAT, QWEN_CHAT, Chat
 from cxr_node.reasoning.prompts import PROMPTS_VERSION, Wording
 
 MANIFEST = "manifest.json"
+ACKNOWLEDGEMENT = "acknowledgement.json"
+"""Who accepted the licence; not part of the model, so that its identity is the same everywhere."""
 PHANTOMS = "phantoms"
 """Intended use of a model that must not be relied on for a patient."""
 
 _SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".jinja", ".md"})
-_BLOCK = 1 << 20
+_OUTSIDE = frozenset({MANIFEST, ACKNOWLEDGEMENT})
+_KERNELS = frozenset({"attn_implementation", "experts_implementation"})
+BLOCK = 1 << 20
+"""Bytes that are read at once when a file is hashed."""
+
+Hashed = Callable[[int], None]
+"""Told how many more bytes were hashed."""
+
+
+def _unwatched(_: int) -> None:
+    """Nobody watches."""
 
 
 class _Frozen(BaseModel):
@@ -39,8 +52,9 @@ class Fit(_Frozen):
 
     method: str = Field(min_length=1)
     data: str = Field(min_length=1)
-    """Name and version of the data it was fitted on."""
+    """Name and version of the data it was fitted on, and of the data it was judged on."""
     positives: int = Field(ge=0)
+    """Like all that follows, counted on the data it was judged on."""
     negatives: int = Field(ge=0)
     log_loss: float = Field(ge=0)
     """Mean negative log-likelihood of present against absent, natural logarithm."""
@@ -125,6 +139,11 @@ class Profile(_Frozen):
     def threshold(self, kind: FindingKind) -> float:
         """Operating point: present at or above it."""
         return self.thresholds.get(kind, self.default_threshold)
+
+    def calibration_of(self, question: str, subject: str = "") -> Calibration | None:
+        """The calibration of one question about one subject; the subject's own comes first."""
+        own = self.calibration.get(f"{question}:{subject}")
+        return own or self.calibration.get(question)
 
 
 class Architecture(StrEnum):
@@ -219,20 +238,20 @@ def load_manifest(folder: Path) -> Manifest:
     return found
 
 
-def verify(folder: Path, manifest: Manifest) -> None:
+def verify(folder: Path, manifest: Manifest, hashed: Hashed = _unwatched) -> None:
     """Compare the folder with its manifest. Raises :class:`ModelRefused` naming the first fault.
 
     Only weights without code (safetensors) and plain data are allowed: a pickled weight
     file or a configuration that names remote code can run programs when it is loaded.
     """
     present = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
-    present.pop(MANIFEST, None)
+    present = {name: path for name, path in present.items() if name not in _OUTSIDE}
     if unlisted := sorted(present.keys() - manifest.files.keys()):
         raise ModelRefused(f"{folder}: {unlisted[0]} is not listed in {MANIFEST}")
     if missing := sorted(manifest.files.keys() - present.keys()):
         raise ModelRefused(f"{folder}: {missing[0]} is listed in {MANIFEST} but missing")
     for name, path in sorted(present.items()):
-        _check_file(path, name, manifest.files[name])
+        _check_file(path, name, manifest.files[name], hashed)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -245,10 +264,10 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _check_file(path: Path, name: str, expected: str) -> None:
+def _check_file(path: Path, name: str, expected: str, hashed: Hashed) -> None:
     if path.suffix not in _SUFFIXES:
         raise ModelRefused(f"{path}: only safetensors, JSON and text files are loaded")
-    if (actual := sha256_of(path)) != expected:
+    if (actual := sha256_of(path, hashed)) != expected:
         raise ModelRefused(f"{path}: SHA-256 is {actual}, the manifest says {expected}")
     if path.suffix == ".json":
         _refuse_remote_code(path, name)
@@ -259,22 +278,27 @@ def _refuse_remote_code(path: Path, name: str) -> None:
         content = json.loads(path.read_bytes())
     except ValueError as error:
         raise ModelRefused(f"{path}: {name} is not JSON") from error
-    if _names_remote_code(content):
-        raise ModelRefused(f"{path}: names remote code (auto_map)")
+    if names_remote_code(content):
+        raise ModelRefused(f"{path}: names remote code (auto_map or a kernel)")
 
 
-def _names_remote_code(content: object) -> bool:
+def names_remote_code(content: object) -> bool:
+    """Whether settings name code that a library would fetch: own classes, or a kernel's address."""
     if isinstance(content, dict):
-        return "auto_map" in content or any(map(_names_remote_code, content.values()))
-    return isinstance(content, list) and any(map(_names_remote_code, content))
+        if "auto_map" in content:
+            return True
+        named = (str(value) for key, value in content.items() if key.lstrip("_") in _KERNELS)
+        return any("/" in text for text in named) or any(map(names_remote_code, content.values()))
+    return isinstance(content, list) and any(map(names_remote_code, content))
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, hashed: Hashed = _unwatched) -> str:
     """SHA-256 of a file, hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
+        while block := stream.read(BLOCK):
             digest.update(block)
+            hashed(len(block))
     return digest.hexdigest()
 
 
@@ -283,7 +307,7 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     files = {
         p.relative_to(folder).as_posix(): sha256_of(p)
         for p in sorted(_files(folder))
-        if p.name != MANIFEST
+        if p.relative_to(folder).as_posix() not in _OUTSIDE
     }
     sealed = manifest.model_copy(update={"files": files})
     (folder / MANIFEST).write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
