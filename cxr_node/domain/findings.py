@@ -298,6 +298,8 @@ class Reading:
     trace: tuple[TracePart, ...] = ()
     prior: PriorStudy | None = None
     """The study that stage 5 compared with; None when no picture of one was shown."""
+    pictures: tuple[str, ...] = ()
+    """Size and SHA-256 of every picture as the model saw it, in the order shown."""
 
     @property
     def review(self) -> bool:

@@ -33,6 +33,7 @@ from cxr_node.reasoning import boxes, consistency
 from cxr_node.reasoning.answers import present_probability
 from cxr_node.reasoning.profiles import PHANTOMS, Profile
 from cxr_node.reasoning.terms import NamedTerms, named_terms
+from cxr_node.reasoning.transcript import picture_mark
 
 OUTSIDE_PHANTOMS = (
     "the model is meant for phantoms only, and the image is not marked as a quality control image"
@@ -52,6 +53,8 @@ class Study:
     quality_control: bool
     prior: PriorStudy | None = None
     """The earlier study whose picture was shown too."""
+    shown: tuple[PreparedImage, ...] = ()
+    """Every picture in the order shown, the earlier study's included."""
 
 
 class Said:
@@ -98,6 +101,7 @@ def assemble(
         outside_intended_use=_outside(study),
         turns=tuple(turns),
         prior=study.prior,
+        pictures=tuple(map(picture_mark, study.shown)),
     )
     return _checked(_with_words(reading, said), terms, warnings)
 

@@ -47,6 +47,8 @@ class Request:
     kind: ReadingKind
     quality_control: bool
     prior: PriorPicture | None = None
+    prior_unseen: bool = False
+    """An earlier study is known, but none of its pictures can be shown."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.references) or not self.images:
@@ -110,7 +112,8 @@ class StagedReader:
         """
         room = self._profile.pictures
         current = tuple(request.images[:room])
-        shown, prior = current, Prior.NONE if request.prior is None else Prior.NOT_SHOWN
+        known = request.prior is not None or request.prior_unseen
+        shown, prior = current, Prior.NOT_SHOWN if known else Prior.NONE
         compared = request.prior if len(request.images) < room else None
         if compared is not None:
             prior = Prior.SHOWN
@@ -124,6 +127,7 @@ class StagedReader:
             references=tuple(request.references[: len(current)]),
             quality_control=request.quality_control,
             prior=compared.study if compared else None,
+            shown=shown,
         )
         with self._model.begin(shown) as conversation:
             yield OpenReading(conversation, study, prior)

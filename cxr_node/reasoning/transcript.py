@@ -18,7 +18,7 @@ class Transcript:
 
     def __init__(self, chat: Chat, images: Sequence[PreparedImage]) -> None:
         self._chat = chat
-        seen = "".join(chat.picture_prefix + _mark(i) + chat.picture_suffix for i in images)
+        seen = "".join(chat.picture_prefix + picture_mark(i) + chat.picture_suffix for i in images)
         self._context = chat.opening + chat.question_prefix + seen
         self._turns = 0
         self._open = False
@@ -53,5 +53,6 @@ class Transcript:
         return settled
 
 
-def _mark(image: PreparedImage) -> str:
+def picture_mark(image: PreparedImage) -> str:
+    """A picture as it stands in the text: its size in pixels and the digest of its bytes."""
     return f"[{image.width}x{image.height} sha256:{hashlib.sha256(image.gray).hexdigest()}]"

@@ -314,7 +314,10 @@ def test_a_reading_can_be_made_again_from_its_turns() -> None:
     image = picture()
     reading = _read(SICK, images=[image])
     profile = Profile(wording=Wording.PLAIN, pictures=4)
-    study = Study(ReadingKind.READ, reading.model, profile, (image,), (reference(image),), False)
+    study = Study(
+        *(ReadingKind.READ, reading.model, profile, (image,), (reference(image),), False),
+        shown=(image,),
+    )
     skipped = {s.stage: s.reason for s in reading.skipped}
     assert assemble(study, reading.turns, skipped) == reading
 
