@@ -6,8 +6,10 @@ Every field's description is what ``cxr-node check`` prints beside its value.
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -19,6 +21,13 @@ class Section(BaseModel):
     """A frozen table of the file; refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _ae(title: str) -> str:
@@ -116,10 +125,26 @@ class EngineSection(Section):
 
     url: str = Field("", description="base address such as http://127.0.0.1:8000/v1; empty is none")
     token_file: str = Field("", description="file with the bearer token of the server")
+    ca_file: str = Field("", description="certificates to trust for https; empty is the system's")
     cache_salt: str = Field("", description="keeps this site's prefix cache apart from others'")
     connect_seconds: float = Field(5.0, gt=0, description="limit for a connection")
-    answer_seconds: float = Field(60.0, gt=0, description="limit for one answer")
+    answer_seconds: float = Field(60.0, gt=0, description="limit for one answer, retries included")
     retries: int = Field(2, ge=0, le=10, description="further attempts after a temporary failure")
+
+    @field_validator("url")
+    @classmethod
+    def _private(cls, url: str) -> str:
+        """Pictures of patients travel encrypted, or not over a network at all."""
+        if not url:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must look like http://127.0.0.1:8000/v1")
+        if parts.username or parts.query or parts.fragment:
+            raise ValueError("must be an address alone; the token belongs into engine.token_file")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("http is for this machine only; put TLS before the server, use https")
+        return url
 
 
 class ShadowSection(Section):
@@ -192,6 +217,8 @@ class Configuration(Section):
             raise ValueError("two peers share one name")
         if self.jobs.beat_seconds * 2 > self.jobs.lease_seconds:
             raise ValueError("jobs.beat_seconds must be at most half of jobs.lease_seconds")
+        if self.engine.url and self.engine.answer_seconds >= self.jobs.stall_seconds:
+            raise ValueError("engine.answer_seconds must be less than jobs.stall_seconds")
         return self
 
     @property

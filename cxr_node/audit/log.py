@@ -33,6 +33,7 @@ LIBRARY = "library"
 QUIET_LIBRARIES = (
     *("pynetdicom", "pydicom", "highdicom", "PIL"),
     *("sqlalchemy", "alembic", "uvicorn", "asyncio", "celery", "kombu", "transformers"),
+    *("httpx", "httpcore"),
 )
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]{0,64}")

@@ -13,6 +13,7 @@ CxrNodeError
 ├── LeaseLost                another worker holds the job now
 ├── IllegalMove              a study was asked to make a move its state forbids
 ├── ModelRefused             a model folder fails its manifest, or the site may not use it
+├── EngineUnavailable        the inference server gives no usable answer; try again later
 ├── AnswerRefused            a model answer does not fit its stage schema
 ├── Undeliverable            a destination refused an object
 └── ConfigurationError       the configuration cannot be used as written
@@ -107,6 +108,15 @@ class ModelRefused(CxrNodeError):
     """The model folder does not match its manifest, or may not be used here."""
 
     code = "model-refused"
+
+
+class EngineUnavailable(CxrNodeError):
+    """The inference server gives no answer that can be used; try again later.
+
+    The message names the server and what to look at.
+    """
+
+    code = "engine-unavailable"
 
 
 class AnswerRefused(CxrNodeError):

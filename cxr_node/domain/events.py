@@ -45,6 +45,8 @@ class Event(StrEnum):
     MODEL_LOADED = "model-loaded"
     MODEL_REFUSED = "model-refused"
     ANSWER_REFUSED = "answer-refused"
+    ENGINE_READY = "engine-ready"
+    ENGINE_RETRY = "engine-retry"
     PRIORITY_DECIDED = "priority-decided"
     REPORT_BUILT = "report-built"
     DELIVERY_SENT = "delivery-sent"
