@@ -17,7 +17,7 @@ from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import Presence
 from cxr_node.domain.ports import Generated
 from cxr_node.reasoning.profiles import Calibration
-from cxr_node.reasoning.tags import answer_part, read_tags
+from cxr_node.reasoning.tags import CUT, answer_part, read_tags
 
 _MARKUP = re.compile(r"<\|/?[A-Za-z_]+\|>")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -91,7 +91,7 @@ def trace(said: Generated) -> str:
     Raises :class:`AnswerRefused` for a trace that was cut or whose tags are incomplete.
     """
     if said.truncated:
-        raise AnswerRefused("the reasoning was cut at the token limit")
+        raise AnswerRefused(CUT)
     return read_tags(said.text).answer
 
 

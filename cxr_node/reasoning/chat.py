@@ -6,6 +6,8 @@ in turn. Nothing is summarised; every later question sees all earlier text.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -16,6 +18,8 @@ class Chat(BaseModel):
 
     opening: str = ""
     """Before everything, for example a system line."""
+    system: str = ""
+    """The words of that line alone, for a server that does its own framing."""
     question_prefix: str
     question_suffix: str
     """After a question; the answer starts here."""
@@ -52,13 +56,43 @@ BRIEF_CHAT = Chat(
 )
 """Three tokens a turn, for the embedded model."""
 
-QWEN_CHAT = Chat(
-    opening="<|im_start|>system\nYou are a radiologist reading a chest radiograph.<|im_end|>\n",
-    question_prefix="<|im_start|>user\n",
-    question_suffix="<|im_end|>\n<|im_start|>assistant\n",
-    answer_suffix="<|im_end|>\n",
-    picture_prefix="<|vision_start|>",
-    picture_token="<|image_pad|>",  # noqa: S106 - a token of text, not a secret
-    picture_suffix="<|vision_end|>",
-)
-"""The ChatML framing of Qwen2.5-VL."""
+
+def _chatml(system: str) -> Chat:
+    """ChatML as Qwen2-VL, Qwen2.5-VL and Qwen3-VL share it, with a system line."""
+    return Chat(
+        opening=f"<|im_start|>system\n{system}<|im_end|>\n",
+        question_prefix="<|im_start|>user\n",
+        question_suffix="<|im_end|>\n<|im_start|>assistant\n",
+        answer_suffix="<|im_end|>\n",
+        picture_prefix="<|vision_start|>",
+        picture_token="<|image_pad|>",  # noqa: S106 - a token of text, not a secret
+        picture_suffix="<|vision_end|>",
+        system=system,
+    )
+
+
+QWEN_CHAT = _chatml("You are a radiologist reading a chest radiograph.")
+"""For instruct models: the node's own system line, the same bytes in all three templates."""
+
+QWEN_DEFAULT_CHAT = _chatml("You are a helpful assistant.")
+"""For models taught without a system turn on Qwen2-VL or Qwen2.5-VL, whose chat templates
+then write their own line. Qwen3-VL's template does not."""
+
+
+class ChatName(StrEnum):
+    """The scaffoldings that a manifest may name."""
+
+    BRIEF = "brief"
+    QWEN = "qwen"
+    QWEN_DEFAULT = "qwen-default"
+
+    @property
+    def scaffolding(self) -> Chat:
+        return _CHATS[self]
+
+
+_CHATS = {
+    ChatName.BRIEF: BRIEF_CHAT,
+    ChatName.QWEN: QWEN_CHAT,
+    ChatName.QWEN_DEFAULT: QWEN_DEFAULT_CHAT,
+}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_node.domain.ports import SizePolicy
-from cxr_node.reasoning.chat import BRIEF_CHAT
+from cxr_node.reasoning.chat import BRIEF_CHAT, ChatName
 from cxr_node.reasoning.profiles import (
     MANIFEST,
     PHANTOMS,
@@ -68,7 +68,7 @@ def embedded_manifest(
         intended_use=PHANTOMS,
         statement=statement,
         trained=trained,
-        chat="brief",
+        chat=ChatName.BRIEF,
         picture=PictureSize(size=SizePolicy.LETTERBOX, side=SIDE, multiple=_PATCH * _MERGE),
         profile=Profile.model_validate(fields),
         stop_tokens=(BRIEF_CHAT.answer_suffix,),

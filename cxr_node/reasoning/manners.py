@@ -7,12 +7,13 @@ or lettered options behind aloud reasoning. The walk over the stages knows none 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.ports import Ask, Generated, Reply, Scores
-from cxr_node.reasoning.profiles import MannerKind
+from cxr_node.reasoning import prompts, tags
+from cxr_node.reasoning.profiles import MannerKind, Profile
 
 Dialogue = Generator[Ask, Reply, "Heard"]
 """Yields what to ask the model, is sent the reply, returns what was heard."""
@@ -20,11 +21,16 @@ Dialogue = Generator[Ask, Reply, "Heard"]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the model gave for one question: scores of a closed one, text of an open one."""
+    """What the model gave for one question: scores of a closed one, text of an open one.
+
+    A family that reasons aloud gives both for a closed one: ``raw`` are its thoughts.
+    """
 
     scores: Scores = ()
     raw: str = ""
     truncated: bool = False
+    problem: str = ""
+    """Why none of it can be used; what was heard is kept all the same."""
 
 
 class Manner(Protocol):
@@ -62,6 +68,60 @@ class Scored:
         return answer
 
 
+class Lettered:
+    """Options under letters, and thoughts before the answer, as ChestX-Reasoner was taught.
+
+    The thoughts are generated; then the letters are scored behind them, so that every option
+    has a probability. The quick form asks for no thoughts: part of the training was without.
+    """
+
+    def __init__(self, thought_tokens: int, *, quick: bool) -> None:
+        self._thought_tokens = thought_tokens
+        self._quick = quick
+
+    def prompt(self, question: str, options: Sequence[str]) -> str:
+        asked = prompts.lettered(question, options) if options else question
+        return asked if self._quick else f"{asked}\n{prompts.REASON_ALOUD}"
+
+    def closed(self, prompt: str, options: Sequence[str]) -> Dialogue:
+        letters = tuple(f" {letter}" for letter in prompts.LETTERS[: len(options)])
+        if self._quick:
+            reply = yield Ask(prompt, options=letters, lead=tags.ANSWER_START)
+            return Heard(scores=scores(reply))
+        reply = yield Ask(prompt, max_new_tokens=self._thought_tokens, stop=(tags.THINK_END,))
+        heard = _heard(reply)
+        if heard.problem:
+            return heard
+        try:
+            lead = tags.lead(tags.thoughts_only(heard.raw))
+            return replace(heard, scores=scores((yield Ask("", options=letters, lead=lead))))
+        except AnswerRefused as refusal:
+            return replace(heard, problem=str(refusal))
+
+    def open(self, prompt: str, max_new_tokens: int) -> Dialogue:
+        if self._quick:
+            raise NotImplementedError("the quick form has no open questions")
+        heard = _heard((yield Ask(prompt, max_new_tokens=self._thought_tokens + max_new_tokens)))
+        if heard.problem or tags.has_tags(heard.raw):
+            return heard
+        return replace(heard, problem=tags.INCOMPLETE)
+
+    def settled(self, answer: str, options: Sequence[str], heard: Heard) -> str:
+        said = prompts.LETTERS[options.index(answer)] if options else answer
+        if self._quick:
+            return tags.answer_tags(said)
+        if options:
+            return tags.with_tags(tags.thoughts_only(heard.raw), said)
+        return tags.with_tags(tags.read_tags(heard.raw).thoughts, said)
+
+
+def _heard(reply: Reply) -> Heard:
+    """A text in which thoughts stand: of use only when it was not cut."""
+    said = generated(reply)
+    problem = tags.CUT if said.truncated else ""
+    return Heard(raw=said.text, truncated=said.truncated, problem=problem)
+
+
 def scores(reply: Reply) -> Scores:
     """The scores in ``reply``. Raises :class:`AnswerRefused` when it holds none."""
     if isinstance(reply, AnswerRefused):
@@ -80,8 +140,8 @@ def generated(reply: Reply) -> Generated:
     return reply
 
 
-def manner_of(kind: MannerKind, *, triage: bool) -> Manner:
-    """The manner of a profile; ``triage`` asks for the quick form where there is one."""
-    if kind is MannerKind.SCORED:
+def manner_of(profile: Profile, *, quick: bool) -> Manner:
+    """The manner of a profile; ``quick`` asks for the form without thoughts, if there is one."""
+    if profile.manner is MannerKind.SCORED:
         return Scored()
-    raise NotImplementedError(kind)
+    return Lettered(profile.limits.thought_tokens, quick=quick)

@@ -20,7 +20,7 @@ from cxr_node.domain.findings import FindingKind, ModelIdentity
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.ports import ImagePolicy, SizePolicy, VisionModel
 from cxr_node.domain.stages import StageKey
-from cxr_node.reasoning.chat import BRIEF_CHAT, QWEN_CHAT, Chat
+from cxr_node.reasoning.chat import Chat, ChatName
 from cxr_node.reasoning.prompts import PROMPTS_VERSION, Wording
 
 MANIFEST = "manifest.json"
@@ -77,6 +77,8 @@ class Limits(_Frozen):
     new_tokens: dict[str, int] = {}
     """Question key to the longest generated answer, in tokens."""
     default_new_tokens: int = Field(64, ge=1)
+    thought_tokens: int = Field(512, ge=1)
+    """Longest reasoning before one answer, for families that reason aloud at every question."""
     text_characters: int = Field(600, ge=1)
     described_findings: int = Field(6, ge=0)
     """At most so many findings are described in stage 3 (most probable first)."""
@@ -194,7 +196,7 @@ class Manifest(_Frozen):
     statement: str
     trained: bool
     prompts_version: str = PROMPTS_VERSION
-    chat: Literal["brief", "qwen"] = "qwen"
+    chat: ChatName = ChatName.QWEN
     picture: PictureSize
     profile: Profile
     stop_tokens: tuple[str, ...]
@@ -204,7 +206,7 @@ class Manifest(_Frozen):
 
     @property
     def scaffolding(self) -> Chat:
-        return BRIEF_CHAT if self.chat == "brief" else QWEN_CHAT
+        return self.chat.scaffolding
 
     @property
     def image_policy(self) -> ImagePolicy:
@@ -310,8 +312,13 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
         if p.relative_to(folder).as_posix() not in _OUTSIDE
     }
     sealed = manifest.model_copy(update={"files": files})
-    (folder / MANIFEST).write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_manifest(folder, sealed)
     return sealed
+
+
+def write_manifest(folder: Path, sealed: Manifest) -> None:
+    """Write ``manifest.json`` as it is."""
+    (folder / MANIFEST).write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def identity(manifest: Manifest) -> ModelIdentity:

@@ -1,15 +1,18 @@
 """The only place where words reach the model: questions, options and subjects.
 
-Prompts are built from closed codes alone; no text of a data set can enter one. Two
-wordings exist: "brief" for the embedded model, whose tokenizer knows few words, and
-"plain" for language models of ordinary size. A prompt's bytes are part of the model:
-changing a word here means training or validating again, so ``PROMPTS_VERSION`` is in
-every manifest.
+Prompts are built from closed codes alone; no text of a data set can enter one. "Brief" is
+for the embedded model, whose tokenizer knows few words, "plain" for language models of
+ordinary size, and "chestx" is plain with the questions that ChestX-Reasoner was taught
+(arXiv 2504.20930). A prompt's bytes are part of the model: changing a word here means
+training or validating again, so ``PROMPTS_VERSION`` is in every manifest.
 """
 
 from __future__ import annotations
 
+import string
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import GRAPH, AnswerKind, Question, StageKey
@@ -17,6 +20,14 @@ from cxr_node.domain.stages import GRAPH, AnswerKind, Question, StageKey
 PROMPTS_VERSION = "1"
 NOT_ASSESSED = "not assessed"
 """What later questions see where an answer was refused."""
+
+LETTERS = string.ascii_uppercase
+
+REASON_ALOUD = (
+    "Let's think step by step. Enclose the reasoning within <think></think> "
+    "and the answer within <answer></answer>."
+)
+"""The instruction that ends every question ChestX-Reasoner was taught to reason about."""
 
 STRUCTURES = ("heart", "thorax")
 """Subjects of the anatomy loop."""
@@ -29,6 +40,7 @@ class Wording(StrEnum):
 
     BRIEF = "brief"
     PLAIN = "plain"
+    CHESTX = "chestx"
 
 
 _K, _S = FindingKind, StageKey
@@ -117,11 +129,11 @@ _QUESTIONS: dict[Wording, dict[tuple[StageKey, str], str]] = {
         (_S.ATTRIBUTES_GROUNDING, "severity"): "How severe is the {x}?",
         (_S.ATTRIBUTES_GROUNDING, "position"): "How is the {x} positioned?",
         (_S.ATTRIBUTES_GROUNDING, "box"): (
-            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) in percent of width and height."
+            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) {unit}."
         ),
         (_S.ATTRIBUTES_GROUNDING, "description"): "Describe the {x} in one sentence.",
         (_S.ATTRIBUTES_GROUNDING, "anatomy_box"): (
-            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) in percent of width and height."
+            "Where is the {x}? Answer with a box (x1, y1), (x2, y2) {unit}."
         ),
         (_S.RELATIONSHIPS, "relation"): (
             "How does the {a} relate to the {b}: none, explains, accompanies or obscures?"
@@ -142,6 +154,39 @@ _QUESTIONS: dict[Wording, dict[tuple[StageKey, str], str]] = {
     },
 }
 
+# CheXpert's own names, and what the published model's questions offer (RadRBench-CXR).
+_FINDINGS[Wording.CHESTX] = {
+    kind: words for kind, words in _FINDINGS[Wording.PLAIN].items() if kind.is_device
+}
+_OPTIONS[Wording.CHESTX] = _OPTIONS[Wording.PLAIN] | {
+    "present": "Yes",
+    "absent": "No",
+    "improved": "improving",
+    "worsened": "worsening",
+}
+_QUESTIONS[Wording.CHESTX] = _QUESTIONS[Wording.PLAIN] | {
+    (_S.FINDINGS, "presence"): "Does this chest X-ray show {x}?",
+    (_S.COMPARISON, "change"): (
+        "You are given two images: one reference image and one new image. "
+        "Please identify the progression of {x}."
+    ),
+}
+_OFFERED: dict[Wording, dict[str, tuple[str, ...]]] = {
+    Wording.CHESTX: {
+        "presence": ("present", "absent"),
+        "change": ("stable", "worsened", "improved"),
+    },
+}
+
+PERCENT_UNIT = "in percent of width and height"
+BOX_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "percent": PERCENT_UNIT,
+        "thousandths": "in thousandths of width and height",
+        "pixels": "in pixels of the image",
+    }
+)
+"""What a plain question about a place asks for, by :class:`profiles.BoxFormat`."""
 
 _PICTURES: dict[Wording, tuple[str, str]] = {
     Wording.BRIEF: ("first current, second prior.", "first prior, second current."),
@@ -156,7 +201,7 @@ _PICTURES: dict[Wording, tuple[str, str]] = {
 
 def pictures_words(wording: Wording, *, reference_first: bool) -> str:
     """What stands before the first question when two studies are shown."""
-    return _PICTURES[wording][reference_first]
+    return _PICTURES[Wording.BRIEF if wording is Wording.BRIEF else Wording.PLAIN][reference_first]
 
 
 def pair(first: str, second: str) -> str:
@@ -172,13 +217,33 @@ def subject_words(wording: Wording, subject: str) -> str:
     return _FINDINGS[wording].get(kind, kind.value.replace("_", " "))
 
 
-def question_words(wording: Wording, stage: StageKey, question: Question, subject: str = "") -> str:
-    """The exact prompt for one question about one subject (or pair of subjects)."""
+def question_words(
+    wording: Wording,
+    stage: StageKey,
+    question: Question,
+    subject: str = "",
+    unit: str = PERCENT_UNIT,
+) -> str:
+    """The exact prompt for one question about one subject (or pair of subjects).
+
+    ``unit`` is one of ``BOX_UNITS``, for a question whose answer is a box.
+    """
     template = _QUESTIONS[wording][stage, question.key]
     if not subject:
         return template
     words = [subject_words(wording, part) for part in subject.split(_PAIR)]
-    return template.format(x=words[0], a=words[0], b=words[-1])
+    return template.format(x=words[0], a=words[0], b=words[-1], unit=unit)
+
+
+def offered(wording: Wording, question: Question) -> tuple[str, ...]:
+    """The options of ``question`` that are put to the model, in the order it was taught."""
+    return _OFFERED.get(wording, {}).get(question.key, question.options)
+
+
+def lettered(question: str, options: Sequence[str]) -> str:
+    """A question with its options as ChestX-Reasoner was taught them (at most 26)."""
+    listed = (f"{letter}) {words}" for letter, words in zip(LETTERS, options, strict=False))
+    return "\n".join((f"{question} Options:", *listed))
 
 
 def option_words(wording: Wording, option: str) -> str:

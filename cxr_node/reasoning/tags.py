@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from cxr_node.domain.errors import AnswerRefused
 
 INCOMPLETE = "the reasoning tags are incomplete"
+CUT = "the reasoning was cut at the token limit"
+
 THINK_END = "</think>"
+ANSWER_START = "<answer>"
 
 _TAG = re.compile(r"</?(?:think|thinking|answer)>")
 _ORDERS = tuple(
@@ -63,11 +66,16 @@ def answer_part(raw: str) -> str:
     return read_tags(raw).answer if has_tags(raw) else raw
 
 
+def lead(thoughts: str) -> str:
+    """Thoughts as ChestX-Reasoner writes them, up to where its answer begins."""
+    return f"<think> {thoughts} {THINK_END}{ANSWER_START}"
+
+
 def with_tags(thoughts: str, answer: str) -> str:
     """Thoughts and answer as ChestX-Reasoner writes them."""
-    return f"<think> {thoughts} </think>{answer_tags(answer)}"
+    return f"<think> {thoughts} {THINK_END}{answer_tags(answer)}"
 
 
 def answer_tags(answer: str) -> str:
     """An answer without thoughts, as ChestX-Reasoner writes it."""
-    return f"<answer> {answer} </answer>"
+    return f"{ANSWER_START} {answer} </answer>"

@@ -32,6 +32,7 @@ from cxr_node.reasoning import answers, boxes, prompts
 from cxr_node.reasoning.boxes import Boxes
 from cxr_node.reasoning.manners import Heard, generated, manner_of
 from cxr_node.reasoning.profiles import PictureOrder, Profile
+from cxr_node.reasoning.tags import answer_part
 
 Steps = Generator[Ask, Reply, None]
 
@@ -90,7 +91,7 @@ class Walk:
         self._profile = profile
         self._boxes = boxes
         self._triage = kind is ReadingKind.TRIAGE
-        self._manner = manner_of(profile.manner, triage=self._triage)
+        self._manner = manner_of(profile, quick=self._triage)
         self._prior = prior
         self._present: dict[FindingKind, float] = {}
         self.stage = StageKey.QUALITY_VIEW
@@ -180,10 +181,12 @@ class Walk:
 
     def _turn(self, question: Question, subject: str) -> Steps:
         wording = self._profile.wording
-        options = [prompts.option_words(wording, option) for option in question.options]
-        words = prompts.question_words(wording, self.stage, question, subject)
+        offered = prompts.offered(wording, question)
+        options = [prompts.option_words(wording, option) for option in offered]
+        unit = prompts.BOX_UNITS[self._profile.boxes]
+        words = prompts.question_words(wording, self.stage, question, subject, unit)
         prompt = self._manner.prompt(self._with_pictures(words), options)
-        asked = _Asked(question.key, subject, prompt, self._seen(), question.options)
+        asked = _Asked(question.key, subject, prompt, self._seen(), offered)
         heard = Heard()
         try:
             heard = yield from self._put(prompt, question, options)
@@ -240,10 +243,12 @@ class Walk:
 
     def _outcome(self, question: Question, subject: str, heard: Heard) -> _Outcome:
         """What a reply means. Raises :class:`AnswerRefused` when it means nothing."""
+        if heard.problem:
+            raise AnswerRefused(heard.problem)
         if question.kind is AnswerKind.CLOSED:
             return self._closed(question, subject, heard)
         if question.kind is AnswerKind.BOX:
-            found = self._boxes.box(heard.raw)
+            found = self._boxes.box(answer_part(heard.raw))
             words = self._boxes.words(found)
             return _Outcome(boxes.box_text(found), self._manner.settled(words, (), heard))
         answer = answers.text(heard.raw, self._profile.limits.text_characters)
@@ -252,13 +257,13 @@ class Walk:
 
     def _closed(self, question: Question, subject: str, heard: Heard) -> _Outcome:
         profile = self._profile
-        named = f"{question.key}:{subject}"
-        settings = profile.calibration.get(named) or profile.calibration.get(question.key)
-        found = answers.probabilities(heard.scores, question.options, settings)
+        offered = prompts.offered(profile.wording, question)
+        settings = profile.calibration_of(question.key, subject)
+        found = answers.probabilities(heard.scores, offered, settings)
         answer = answers.most_probable(found)
         if question.loop is Loop.EVERY_FINDING:
             answer = self._hold(FindingKind(subject), found)
-        options = [prompts.option_words(profile.wording, option) for option in question.options]
+        options = [prompts.option_words(profile.wording, option) for option in offered]
         words = prompts.option_words(profile.wording, answer)
         return _Outcome(answer, self._manner.settled(words, options, heard), found)
 
