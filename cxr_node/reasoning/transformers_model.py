@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL model from a verified folder, the embedded one and the 3B one alike."""
+"""A Qwen vision-language model from a verified folder, the embedded one and a 7B one alike."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessorPil
+from transformers import Qwen2VLImageProcessorPil
 from transformers.utils import logging as library_logging
 
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import Ask, Conversation, ImagePolicy, PreparedImage, Reply
-from cxr_node.reasoning.conversation import CachedConversation, Engine, Pictures
+from cxr_node.reasoning.answering import answer
+from cxr_node.reasoning.architectures import check_config, check_pictures, network_class
+from cxr_node.reasoning.conversation import CachedConversation
+from cxr_node.reasoning.forward import Engine, Pictures
 from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest, verify
+from cxr_node.reasoning.slots import Slots
 
 
 class TransformersModel:
@@ -49,16 +53,17 @@ class TransformersModel:
         """Start a study on 1 to ``profile.pictures`` pictures."""
         if not 1 <= len(images) <= self.profile.pictures:
             raise ValueError(f"this model looks at 1 to {self.profile.pictures} pictures")
-        yield CachedConversation(self._engine, images, self.look(images))
+        pictures = self.look(images)
+        with self._engine.slots.seat() as seat:
+            conversation = CachedConversation(self._engine, seat, images, pictures)
+            try:
+                yield conversation
+            finally:
+                conversation.close()
 
     def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
-        """One question each of several open studies."""
-        return [self._of(conversation).answer(ask) for conversation, ask in asked]
-
-    def _of(self, conversation: Conversation) -> CachedConversation:
-        if not isinstance(conversation, CachedConversation):
-            raise TypeError("this conversation belongs to another kind of model")
-        return conversation
+        """One question each of several open studies, all in one forward."""
+        return answer(self._engine, [(_own(talk), ask) for talk, ask in asked])
 
     def look(self, images: Sequence[PreparedImage]) -> Pictures:
         """Patches of pictures that already have the size the profile asks for."""
@@ -89,16 +94,19 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
     """
     manifest = load_manifest(folder)
     verify(folder, manifest)
+    check_config(folder, manifest)
     if threads:
         torch.set_num_threads(threads)
     place = _place(device)
     library_logging.disable_progress_bar()
     try:
-        network = _network(folder, torch.float32 if place == "cpu" else _dtype(manifest))
+        dtype = torch.float32 if place == "cpu" else _dtype(manifest)
+        network = _network(folder, network_class(manifest.architecture), dtype)
         processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelRefused(f"{folder}: cannot be loaded: {type(error).__name__}") from error
+    check_pictures(folder, manifest, processor)
     network.to(place)
     network.train(False)
     engine = _engine(folder, network, tokenizer, manifest)
@@ -106,8 +114,8 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
     return TransformersModel(network, engine, processor, manifest)
 
 
-def _network(folder: Path, dtype: torch.dtype) -> Any:
-    found: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+def _network(folder: Path, made_as: Any, dtype: torch.dtype) -> Any:
+    found: Any = made_as.from_pretrained(
         folder,
         local_files_only=True,
         use_safetensors=True,
@@ -144,4 +152,11 @@ def _engine(folder: Path, network: Any, tokenizer: Tokenizer, manifest: Manifest
     picture = tokenizer.token_to_id(chat.picture_token)
     if picture is None or picture != network.config.image_token_id:
         raise ModelRefused(f"{folder}: tokenizer and configuration disagree on the picture token")
-    return Engine(network, tokenizer, chat, stop_ids, picture)
+    positions = network.config.get_text_config().max_position_embeddings
+    return Engine(network, tokenizer, chat, stop_ids, picture, positions, Slots())
+
+
+def _own(conversation: Conversation) -> CachedConversation:
+    if not isinstance(conversation, CachedConversation):
+        raise TypeError("this conversation belongs to another kind of model")
+    return conversation
