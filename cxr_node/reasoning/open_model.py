@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import ImagePolicy, VisionModel
+from cxr_node.reasoning.chat import Chat
 from cxr_node.reasoning.embedded import embedded_folder
-from cxr_node.reasoning.profiles import identity, load_manifest
-from cxr_node.reasoning.scripted import ScriptedModel, load_script, script_identity
+from cxr_node.reasoning.profiles import Profile, identity, load_manifest
+from cxr_node.reasoning.scripted import SCRIPTED_CHAT, ScriptedModel, load_script
 
 _SCRIPT = ".script.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """All that decides which prompts a model is given, without its weights."""
+
+    identity: ModelIdentity
+    image_policy: ImagePolicy
+    profile: Profile
+    chat: Chat
 
 
 def open_model(
@@ -39,16 +51,18 @@ def read_identity(path: str, *, cache: Path | None = None) -> ModelIdentity:
 
     Only an embedded model that is neither shipped nor built yet is built first.
     """
-    if path.endswith(_SCRIPT):
-        return script_identity(load_script(Path(path)))
-    return identity(load_manifest(_folder(path, cache)))
+    return read_facts(path, cache=cache).identity
 
 
-def read_image_policy(path: str, *, cache: Path | None = None) -> ImagePolicy:
-    """The picture that the model at ``path`` wants, from its manifest alone."""
+def read_facts(path: str, *, cache: Path | None = None) -> ModelFacts:
+    """What prompts to the model at ``path`` are made of; imports no torch."""
     if path.endswith(_SCRIPT):
-        return ScriptedModel(script=load_script(Path(path))).image_policy
-    return load_manifest(_folder(path, cache)).image_policy
+        model = ScriptedModel(script=load_script(Path(path)))
+        return ModelFacts(model.identity, model.image_policy, model.profile, SCRIPTED_CHAT)
+    manifest = load_manifest(_folder(path, cache))
+    return ModelFacts(
+        identity(manifest), manifest.image_policy, manifest.profile, manifest.scaffolding
+    )
 
 
 def _folder(path: str, cache: Path | None) -> Path:

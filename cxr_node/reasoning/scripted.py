@@ -43,6 +43,9 @@ from cxr_node.reasoning.transcript import Transcript
 Answer = str | float | dict[str, float]
 """An option or a text; the probability of present; or option to probability."""
 
+SCRIPTED_CHAT = QWEN_CHAT
+"""How a scripted model's dialogue is framed."""
+
 _LIKELY = 0.9
 _DEFAULTS: dict[str, Answer] = {
     "projection": "PA",
@@ -117,7 +120,7 @@ class ScriptedModel:
 class _ScriptedConversation:
     def __init__(self, script: Script, images: Sequence[PreparedImage]) -> None:
         self._script = script
-        self._transcript = Transcript(QWEN_CHAT, images)
+        self._transcript = Transcript(SCRIPTED_CHAT, images)
 
     @property
     def context(self) -> str:

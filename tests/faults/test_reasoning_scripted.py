@@ -13,7 +13,7 @@ import pytest
 
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import ReadingKind
-from cxr_node.reasoning.open_model import open_model, read_identity, read_image_policy
+from cxr_node.reasoning.open_model import open_model, read_facts, read_identity
 from cxr_node.reasoning.scripted import ScriptedFailure, ScriptedModel
 from cxr_node.reasoning.staged import StagedReader
 from tests.asking import request
@@ -47,7 +47,7 @@ def test_a_script_is_a_model_with_an_identity(tmp_path: Path) -> None:
     assert isinstance(model, ScriptedModel)
     assert model.identity == read_identity(str(path))
     assert model.identity.intended_use == "scripted, for tests"
-    assert model.image_policy == read_image_policy(str(path))
+    assert model.image_policy == read_facts(str(path)).image_policy
     other = _script(tmp_path, answers={"presence/port": 0.8})
     assert read_identity(str(other)).digest != model.identity.digest
 

@@ -21,7 +21,7 @@ from cxr_node.reasoning.embedded import (
     new_model,
     save_embedded,
 )
-from cxr_node.reasoning.open_model import open_model, read_identity, read_image_policy
+from cxr_node.reasoning.open_model import open_model, read_facts, read_identity
 from cxr_node.reasoning.profiles import identity, load_manifest, seal, verify
 from cxr_node.reasoning.transformers_model import load_model
 
@@ -176,15 +176,15 @@ def test_the_embedded_folder_is_there_and_stays(tmp_path: Path) -> None:
 def test_identity_and_policy_need_no_torch(untrained_folder: Path) -> None:
     program = (
         "import sys\n"
-        "from cxr_node.reasoning.open_model import read_identity, read_image_policy\n"
+        "from cxr_node.reasoning.open_model import read_facts, read_identity\n"
         f"print(read_identity({str(untrained_folder)!r}).digest)\n"
-        f"print(read_image_policy({str(untrained_folder)!r}).side)\n"
+        f"print(read_facts({str(untrained_folder)!r}).image_policy.side)\n"
         "print('torch' in sys.modules or 'transformers' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     expected = [identity(load_manifest(untrained_folder)).digest, "224", "False"]
     assert done.stdout.split() == expected, done.stderr
-    assert read_image_policy(str(untrained_folder)).side == 224
+    assert read_facts(str(untrained_folder)).image_policy.side == 224
 
 
 def test_profile_fields_can_be_given_by_a_trained_model() -> None:
