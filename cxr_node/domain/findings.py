@@ -313,9 +313,9 @@ class Reading:
 
     @property
     def no_finding(self) -> bool | None:
-        """CheXpert's No Finding: no pathology present; None when some were not assessed."""
+        """CheXpert's No Finding: no pathology present; None when some are uncertain or unknown."""
         pathologies = [f for f in self.findings if not f.kind.is_device]
         if any(f.present for f in pathologies):
             return False
-        unknown = any(f.presence is Presence.NOT_ASSESSED for f in pathologies)
+        unknown = any(f.presence is not Presence.ABSENT for f in pathologies)
         return None if unknown or not pathologies else True

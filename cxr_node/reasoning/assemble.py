@@ -29,8 +29,8 @@ from cxr_node.domain.findings import (
 )
 from cxr_node.domain.ports import PreparedImage
 from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey, Turn
-from cxr_node.reasoning import boxes, consistency
-from cxr_node.reasoning.answers import present_probability
+from cxr_node.reasoning import boxes, consistency, no_finding
+from cxr_node.reasoning.certainty import certainty
 from cxr_node.reasoning.profiles import PHANTOMS, Profile
 from cxr_node.reasoning.terms import NamedTerms, named_terms
 from cxr_node.reasoning.transcript import picture_mark
@@ -107,11 +107,14 @@ def assemble(
 
 
 def _checked(reading: Reading, terms: NamedTerms, warnings: list[str]) -> Reading:
+    """Statements are compared as they were made; only then No Finding takes certainty away."""
     warnings += consistency.contradictions(reading, terms)
+    weighed = no_finding.weigh(reading, listed=False)
+    warnings += [clash.words for clash in weighed.contradictions]
     refused = sum(not turn.accepted for turn in reading.turns)
     if refused:
         warnings.append(f"{refused} of {len(reading.turns)} answers were refused")
-    return replace(reading, warnings=tuple(warnings))
+    return replace(weighed, warnings=tuple(warnings))
 
 
 def _outside(study: Study) -> str:
@@ -171,9 +174,9 @@ def _findings(said: Said, study: Study, warnings: list[str]) -> tuple[Finding, .
 def _finding(kind: FindingKind, said: Said, study: Study, warnings: list[str]) -> Finding:
     profile = study.profile
     turn = said.turn(StageKey.FINDINGS, "presence", kind)
-    threshold = profile.threshold(kind)
     if turn is None or kind in profile.not_assessed:
-        return Finding(kind, Presence.NOT_ASSESSED, None, threshold)
+        return Finding(kind, Presence.NOT_ASSESSED, None, profile.threshold(kind))
+    sure = certainty(kind, turn.probabilities, profile)
     stage = StageKey.ATTRIBUTES_GROUNDING
     side, zone = said.answer(stage, "side", kind), said.answer(stage, "zone", kind)
     severity = said.answer(stage, "severity", kind)
@@ -181,9 +184,11 @@ def _finding(kind: FindingKind, said: Said, study: Study, warnings: list[str]) -
     return Finding(
         kind=kind,
         presence=Presence(turn.answer),
-        probability=present_probability(turn.probabilities),
-        threshold=threshold,
-        calibrated=bool({f"presence:{kind}", "presence"} & profile.calibration.keys()),
+        probability=sure.probability,
+        threshold=sure.threshold,
+        calibrated=sure.calibrated,
+        uncertainty=sure.uncertainty,
+        confidence=sure.confidence,
         laterality=Laterality(side) if side else None,
         zone=Zone(zone) if zone else None,
         severity=Severity(severity) if severity else None,

@@ -32,8 +32,6 @@ def _projection(reading: Reading) -> Iterator[str]:
 def _normality(reading: Reading) -> Iterator[str]:
     pathology = [f for f in reading.present if not f.kind.is_device]
     called_normal = reading.abnormal is not None and reading.abnormal < 0.5
-    if called_normal and pathology:
-        yield "the study was called normal, yet a pathology is held present"
     if reading.abnormal is not None and not called_normal and not reading.present:
         yield "the study was called abnormal, yet no finding is held present"
     if pathology and _NORMAL.search(reading.impression):

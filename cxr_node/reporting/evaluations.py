@@ -52,7 +52,7 @@ def _priority(decision: PriorityDecision, templates: Templates) -> item.Items:
 
 
 def _overall(reading: Reading, codes: Codes) -> item.Items:
-    """Normal only where every finding was assessed, none is present, and none uncertain."""
+    """Normal only where every pathology was assessed and absent, and no device is uncertain."""
     uncertain = any(f.presence is Presence.UNCERTAIN for f in reading.findings)
     if not reading.no_finding or uncertain or reading.abnormal is None:
         return []

@@ -223,7 +223,7 @@ def test_thresholds_and_calibration_come_from_the_profile() -> None:
         thresholds={FindingKind.EDEMA: 0.2, FindingKind.PORT: 0.8},
         calibration={"presence:fracture": Calibration(bias={"present": 9.0})},
     )
-    answers: dict[str, Answer] = {"presence": 0.3, "presence/port": 0.7}
+    answers: dict[str, Answer] = {"overall": "abnormal", "presence": 0.3, "presence/port": 0.7}
     reading = _read(answers, profile=profile)
     assert {f.kind for f in reading.present} == {FindingKind.EDEMA, FindingKind.FRACTURE}
     assert {f.kind for f in reading.findings if f.calibrated} == {FindingKind.FRACTURE}
@@ -232,7 +232,7 @@ def test_thresholds_and_calibration_come_from_the_profile() -> None:
 
 def test_what_a_model_cannot_tell_is_called_neither_present_nor_absent() -> None:
     profile = Profile(wording=Wording.PLAIN, not_assessed=(FindingKind.FRACTURE,))
-    reading = _read({"presence": 0.9}, profile=profile)
+    reading = _read({"overall": "abnormal", "presence": 0.9}, profile=profile)
     found = _finding(reading, FindingKind.FRACTURE)
     assert (found.presence, found.probability) == (Presence.NOT_ASSESSED, None)
     described = [t for t in reading.turns if t.stage is StageKey.ATTRIBUTES_GROUNDING]
@@ -243,7 +243,7 @@ def test_what_a_model_cannot_tell_is_called_neither_present_nor_absent() -> None
 
 def test_an_untaught_stage_is_skipped_with_that_reason() -> None:
     profile = Profile(wording=Wording.PLAIN, untaught=(StageKey.ADVICE,))
-    reading = _read({"presence": 0.9}, profile=profile)
+    reading = _read({"overall": "abnormal", "presence": 0.9}, profile=profile)
     reasons = {item.stage: item.reason for item in reading.skipped}
     assert "not taught" in reasons[StageKey.ADVICE]
     assert reading.advice is None
@@ -265,7 +265,7 @@ def test_a_reading_stays_short_when_everything_is_present() -> None:
     [
         ({"projection": "AP"}, "PA", "the model sees a projection AP, the header says PA"),
         ({"projection": "lateral"}, "UNKNOWN", "the model sees a lateral projection"),
-        ({"presence/pneumonia": 0.9}, "PA", "called normal, yet a pathology"),
+        ({"presence/pneumonia": 0.9}, "PA", "called normal, yet held: pneumonia"),
         ({"overall": "abnormal"}, "PA", "called abnormal, yet no finding"),
         (
             {"presence/pneumonia": 0.9, "impression": "Normal chest radiograph."},
