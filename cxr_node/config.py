@@ -217,6 +217,8 @@ class Configuration(Section):
             raise ValueError("two peers share one name")
         if self.jobs.beat_seconds * 2 > self.jobs.lease_seconds:
             raise ValueError("jobs.beat_seconds must be at most half of jobs.lease_seconds")
+        if self.jobs.batch > 1 and self.jobs.max_attempts < 2:
+            raise ValueError("jobs.batch above 1 needs jobs.max_attempts of 2 or more")
         if self.engine.url and self.engine.answer_seconds >= self.jobs.stall_seconds:
             raise ValueError("engine.answer_seconds must be less than jobs.stall_seconds")
         return self
@@ -230,6 +232,11 @@ class Configuration(Section):
     @property
     def spool_dir(self) -> Path:
         return self.node.data_dir / "spool"
+
+    @property
+    def models_dir(self) -> Path:
+        """The site's models, each in a folder of its name."""
+        return self.node.data_dir / "models"
 
     @property
     def destinations(self) -> tuple[PeerSection, ...]:

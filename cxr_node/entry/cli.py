@@ -12,6 +12,7 @@ from rich.console import Console
 from cxr_node import __version__
 from cxr_node.audit import log
 from cxr_node.domain.errors import CxrNodeError
+from cxr_node.entry import model_verbs
 from cxr_node.entry.options import ConfigOption, configuration, console, found
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+app.add_typer(model_verbs.app, name="model")
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")

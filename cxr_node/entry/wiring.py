@@ -56,19 +56,14 @@ class Node:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        return read_identity(self.config.model.path, cache=self._models)
+        return read_identity(self.config.model.path, cache=self.config.models_dir)
 
     @cached_property
     def model(self) -> VisionModel:
         chosen = self.config.model
         return open_model(
-            chosen.path, threads=chosen.threads, device=chosen.device, cache=self._models
+            chosen.path, threads=chosen.threads, device=chosen.device, cache=self.config.models_dir
         )
-
-    @property
-    def _models(self) -> Path:
-        """Where the embedded model is built if the package does not carry it."""
-        return self.config.node.data_dir / "models"
 
     @cached_property
     def eligibility(self) -> EligibilityPolicy:

@@ -8,9 +8,11 @@ from pathlib import Path
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import ImagePolicy, VisionModel
+from cxr_node.reasoning.acknowledgement import acknowledgement
 from cxr_node.reasoning.chat import Chat
 from cxr_node.reasoning.embedded import embedded_folder
-from cxr_node.reasoning.profiles import Profile, identity, load_manifest
+from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest
+from cxr_node.reasoning.registry import is_name, known_models
 from cxr_node.reasoning.scripted import SCRIPTED_CHAT, ScriptedModel, load_script
 
 _SCRIPT = ".script.json"
@@ -29,14 +31,13 @@ class ModelFacts:
 def open_model(
     path: str, *, threads: int = 0, device: str = "auto", cache: Path | None = None
 ) -> VisionModel:
-    """The model at ``path``: a folder with a manifest, a ``*.script.json`` file, or "".
+    """The model that ``path`` means: a ``*.script.json`` file, or what :func:`locate` finds.
 
-    Empty means the embedded model, which is built once below ``cache`` if the package
-    does not carry it. Raises :class:`ModelRefused`.
+    Raises :class:`ModelRefused`.
     """
     if path.endswith(_SCRIPT):
         return ScriptedModel(script=load_script(Path(path)))
-    folder = _folder(path, cache)
+    folder, _ = _permitted(path, cache)
     try:
         from cxr_node.reasoning.transformers_model import load_model
     except ImportError as error:
@@ -59,15 +60,42 @@ def read_facts(path: str, *, cache: Path | None = None) -> ModelFacts:
     if path.endswith(_SCRIPT):
         model = ScriptedModel(script=load_script(Path(path)))
         return ModelFacts(model.identity, model.image_policy, model.profile, SCRIPTED_CHAT)
-    manifest = load_manifest(_folder(path, cache))
+    _, manifest = _permitted(path, cache)
     return ModelFacts(
         identity(manifest), manifest.image_policy, manifest.profile, manifest.scaffolding
     )
 
 
-def _folder(path: str, cache: Path | None) -> Path:
-    if path:
+def locate(path: str, cache: Path | None = None) -> Path:
+    """The folder that ``path`` means: a name below ``cache``, a folder, or the embedded model.
+
+    A name given to ``model add`` comes before a folder of that name in the working folder.
+    Empty means the embedded model, which is built once below ``cache`` if the package does
+    not carry it. Raises :class:`ModelRefused` when there is nothing.
+    """
+    if not path:
+        return _embedded(cache)
+    named = cache / path if cache is not None and is_name(path) else None
+    if named is not None and named.is_dir():
+        return named
+    if Path(path).is_dir():
         return Path(path)
+    known = ", ".join(model.name for model in known_models(cache)) if cache else ""
+    raise ModelRefused(
+        f"{path}: neither a folder nor the name of a model that was added; "
+        f"known are: {known or 'none'} (see `cxr-node model list`)"
+    )
+
+
+def _permitted(path: str, cache: Path | None) -> tuple[Path, Manifest]:
+    """Folder and manifest of a model whose licence was acknowledged where it needs be."""
+    folder = locate(path, cache)
+    manifest = load_manifest(folder)
+    acknowledgement(folder, manifest)
+    return folder, manifest
+
+
+def _embedded(cache: Path | None) -> Path:
     try:
         return embedded_folder(cache)
     except ImportError as error:
