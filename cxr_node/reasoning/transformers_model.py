@@ -29,8 +29,7 @@ from cxr_node.reasoning.slots import Slots
 class TransformersModel:
     """Implements :class:`cxr_node.domain.ports.VisionModel`; keeps no state of a study."""
 
-    def __init__(self, network: Any, engine: Engine, processor: Any, manifest: Manifest) -> None:
-        self._network = network
+    def __init__(self, engine: Engine, processor: Any, manifest: Manifest) -> None:
         self._engine = engine
         self._processor = processor
         self._manifest = manifest
@@ -47,6 +46,11 @@ class TransformersModel:
     @property
     def profile(self) -> Profile:
         return self._manifest.profile
+
+    @property
+    def engine(self) -> Engine:
+        """Network, tokenizer and store, for measurements."""
+        return self._engine
 
     @contextmanager
     def begin(self, images: Sequence[PreparedImage]) -> Iterator[Conversation]:
@@ -67,7 +71,7 @@ class TransformersModel:
 
     def look(self, images: Sequence[PreparedImage]) -> Pictures:
         """Patches of pictures that already have the size the profile asks for."""
-        merge = self._processor.merge_size
+        network, merge = self._engine.network, self._processor.merge_size
         cell = self._processor.patch_size * merge
         for image in images:
             if image.width % cell or image.height % cell:
@@ -80,8 +84,8 @@ class TransformersModel:
         )
         grid = made["image_grid_thw"]
         return Pictures(
-            patches=made["pixel_values"].to(self._network.device, self._network.dtype),
-            grid=grid.to(self._network.device),
+            patches=made["pixel_values"].to(network.device, network.dtype),
+            grid=grid.to(network.device),
             tokens=tuple(int(row.prod()) // merge**2 for row in grid),
         )
 
@@ -108,10 +112,20 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
         raise ModelRefused(f"{folder}: cannot be loaded: {type(error).__name__}") from error
     check_pictures(folder, manifest, processor)
     network.to(place)
-    network.train(False)
-    engine = _engine(folder, network, tokenizer, manifest)
+    model = assembled(network, tokenizer, processor, manifest)
     emit(Event.MODEL_LOADED, family=manifest.family, trained=manifest.trained, device=place)
-    return TransformersModel(network, engine, processor, manifest)
+    return model
+
+
+def assembled(
+    network: Any, tokenizer: Tokenizer, processor: Any, manifest: Manifest
+) -> TransformersModel:
+    """A model of parts that are already loaded, where they are.
+
+    Raises :class:`ModelRefused` when tokenizer, network and manifest do not fit together.
+    """
+    network.train(False)
+    return TransformersModel(_engine(network, tokenizer, manifest), processor, manifest)
 
 
 def _network(folder: Path, made_as: Any, dtype: torch.dtype) -> Any:
@@ -143,15 +157,17 @@ def _place(device: str) -> str:
     return "cuda" if available and device != "cpu" else "cpu"
 
 
-def _engine(folder: Path, network: Any, tokenizer: Tokenizer, manifest: Manifest) -> Engine:
+def _engine(network: Any, tokenizer: Tokenizer, manifest: Manifest) -> Engine:
     chat = manifest.scaffolding
     stops = [tokenizer.token_to_id(token) for token in manifest.stop_tokens]
     stop_ids = frozenset(number for number in stops if number is not None)
     if len(stop_ids) != len(stops):
-        raise ModelRefused(f"{folder}: the tokenizer does not know every stop token")
+        raise ModelRefused(f"{manifest.name}: the tokenizer does not know every stop token")
     picture = tokenizer.token_to_id(chat.picture_token)
     if picture is None or picture != network.config.image_token_id:
-        raise ModelRefused(f"{folder}: tokenizer and configuration disagree on the picture token")
+        raise ModelRefused(
+            f"{manifest.name}: tokenizer and configuration disagree on the picture token"
+        )
     positions = network.config.get_text_config().max_position_embeddings
     return Engine(network, tokenizer, chat, stop_ids, picture, positions, Slots())
 
