@@ -20,6 +20,8 @@ SENSITIVITY_WEIGHT = {FindingKind.PNEUMOTHORAX: 1.5}
 LEAST_SPECIFICITY = 0.95
 """A finding the model hardly knows must not be called on every second picture."""
 
+METHOD = "Platt scaling of the log-odds of present against absent, ridge 0.001"
+
 _LEAST_SLOPE = 0.2
 
 
@@ -33,6 +35,13 @@ class OperatingPoint:
 
     def probability(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         return _sigmoid(self.slope * log_odds + self.offset)
+
+    @classmethod
+    def of(cls, calibration: Calibration, threshold: float = 0.5) -> OperatingPoint:
+        """The line that :attr:`calibration` wrote."""
+        slope = 1 / calibration.temperature
+        shift = calibration.bias.get("present", 0.0) - calibration.bias.get("absent", 0.0)
+        return cls(slope, shift * slope, threshold)
 
     @property
     def calibration(self) -> Calibration:

@@ -64,6 +64,13 @@ class Pool:
             )
 
 
+def pool(folder: Path) -> Pool:
+    """All samples of a folder, in order."""
+    made = Pool(folder, np.random.default_rng(0))
+    made.refresh()
+    return made
+
+
 def optimiser(modules: list[nn.Module], rate: float) -> torch.optim.AdamW:
     """AdamW with decay on matrices only."""
     weights = [w for m in modules for w in m.parameters() if w.requires_grad]

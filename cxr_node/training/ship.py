@@ -13,10 +13,11 @@ from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import StageKey
 from cxr_node.phantom.truth import DIFFICULTY
 from cxr_node.reasoning.embedded import embedded_manifest, save_embedded
-from cxr_node.reasoning.profiles import Manifest, seal
-from cxr_node.training.calibrate import fit, operating_figures
-from cxr_node.training.loop import Pool
-from cxr_node.training.measure import TriageAsker, accuracy, areas
+from cxr_node.reasoning.profiles import Calibration, Manifest, seal
+from cxr_node.training.calibrate import OperatingPoint, fit, operating_figures
+from cxr_node.training.judge import judge, seeds_text
+from cxr_node.training.loop import pool
+from cxr_node.training.measure import Margins, TriageAsker, accuracy, areas
 
 VERSION = "0.2"
 STATEMENT = (
@@ -31,13 +32,6 @@ LEAST_AREA = 0.7
 
 LEAST_MACRO = 0.8
 """Below this macro AUROC on held-out phantoms nothing is shipped."""
-
-
-def pool(folder: Path) -> Pool:
-    """All samples of a folder, in order."""
-    made = Pool(folder, np.random.default_rng(0))
-    made.refresh()
-    return made
 
 
 def ship(
@@ -85,10 +79,22 @@ def ship(
             thresholds={k: point.threshold for k, point in points.items()},
             not_assessed=unknown,
             untaught=UNTAUGHT,
-            calibration={f"presence:{k}": point.calibration for k, point in points.items()},
+            calibration=_calibration(points, first.truths, scores, second.truths),
         )
         write(network, target, manifest, card)
     return card
+
+
+def _calibration(
+    points: dict[FindingKind, OperatingPoint],
+    fitted: list[dict[str, Any]],
+    scores: Margins,
+    truths: list[dict[str, Any]],
+) -> dict[str, Calibration]:
+    """Calibrations fitted on one set of phantoms, each with how well it holds on the other."""
+    found = {f"presence:{kind}": point.calibration for kind, point in points.items()}
+    fits = judge(found, scores, truths, seeds_text(fitted))
+    return {n: made.model_copy(update={"fit": fits[n]}) for n, made in found.items()}
 
 
 def write(network: Any, target: Path, manifest: Manifest, card: dict[str, Any]) -> None:
