@@ -39,6 +39,10 @@ def certainty(kind: FindingKind, found: Mapping[str, float], profile: Profile) -
 
 
 def uncertainty(found: Mapping[str, float]) -> float:
-    """Entropy of a closed answer as a share of the highest possible: 0 is sure, 1 knows nothing."""
+    """Entropy of a closed answer as a share of the highest possible: 0 is sure, 1 knows nothing.
+
+    The highest possible is the logarithm of the number of options, three of them unless a
+    family was taught to answer with present and absent alone.
+    """
     entropy = -sum(p * math.log(p) for p in found.values() if p > 0)
     return min(max(entropy / math.log(len(found)), 0.0), 1.0)

@@ -48,9 +48,7 @@ def weigh(reading: Reading, *, listed: bool) -> Reading:
     )
 
 
-def _clashes(
-    reading: Reading, held: Sequence[Finding], *, listed: bool
-) -> Iterator[Contradiction]:
+def _clashes(reading: Reading, held: Sequence[Finding], *, listed: bool) -> Iterator[Contradiction]:
     kinds = tuple(f.kind for f in held)
     names = ", ".join(kind.value.replace("_", " ") for kind in kinds)
     if reading.abnormal is not None and reading.abnormal < NORMAL_BELOW:

@@ -38,7 +38,7 @@ def test_a_box_survives_being_written_and_read(a: float, b: float, c: float, d: 
     try:
         found = boxes.box(raw)
     except AnswerRefused:
-        assert abs(a - c) < 0.52 or abs(b - d) < 0.52
+        assert abs(a - c) < 0.52 or abs(b - d) < 0.52 or max(a, b, c, d) <= 1
         return
     assert boxes.box(boxes.box_text(found)) == found
     assert found == pytest.approx((min(a, c), min(b, d), max(a, c), max(b, d)), abs=0.011)
