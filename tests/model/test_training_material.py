@@ -70,7 +70,7 @@ def test_triage_dialogue_asks_what_the_reader_asks(chunk: Chunk, model: Transfor
 
 
 def test_batched_scores_are_those_of_the_reader(chunk: Chunk, model: TransformersModel) -> None:
-    scores = TriageAsker(model._network).ask(chunk.image[:2])
+    scores = TriageAsker(model.engine.network).ask(chunk.image[:2])
     for row in range(2):
         with model.begin([_picture(chunk.image[row])]) as conversation:
             found = score(model, conversation, "projection?", ["PA", "AP", "lateral"])

@@ -136,7 +136,7 @@ def test_half_precision_weights_are_computed_in_full(tmp_path: Path) -> None:
     exact = network.model.language_model.rotary_emb.inv_freq.clone()
     network.to(torch.bfloat16)
     save_embedded(tmp_path / "half", network, embedded_manifest())
-    loaded = load_model(tmp_path / "half", threads=1, device="cpu")._network
+    loaded = load_model(tmp_path / "half", threads=1, device="cpu").engine.network
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     assert torch.equal(loaded.model.language_model.rotary_emb.inv_freq, exact)
     assert torch.equal(loaded.lm_head.weight, network.lm_head.weight.to(torch.float32))
