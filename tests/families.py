@@ -87,12 +87,19 @@ def chat_template(architecture: Architecture) -> str:
     return _TEMPLATE.replace("@SYSTEM@", system)
 
 
-def build_family(folder: Path, architecture: Architecture, *, seed: int = 0) -> Path:
-    """Write a random model of ``architecture`` into ``folder`` (made first); no manifest."""
+def build_family(
+    folder: Path, architecture: Architecture, *, seed: int = 0, published: bool = True
+) -> Path:
+    """Write a random model of ``architecture`` into ``folder`` (made first); no manifest.
+
+    ``published`` writes ``config.json`` in the older form that the published folders have.
+    """
     folder.mkdir(parents=True)
     tokenizer = build_tokenizer(architecture)
     network = new_network(architecture, tokenizer, seed)
     network.save_pretrained(folder, max_shard_size=_SHARD)
+    if published:
+        publish_config(folder / "config.json", architecture)
     write_tokenizer(folder, tokenizer, architecture)
     _write(folder / "preprocessor_config.json", picture_settings(architecture))
     ends = [tokenizer.token_to_id(token) for token in ("<|im_end|>", "<|endoftext|>")]
@@ -101,6 +108,30 @@ def build_family(folder: Path, architecture: Architecture, *, seed: int = 0) -> 
     (folder / "README.md").write_text("# Random weights for tests\n\nThey know nothing.\n")
     (folder / ".gitattributes").write_text("*.safetensors filter=lfs\n")
     return folder
+
+
+def publish_config(path: Path, architecture: Architecture) -> None:
+    """Rewrite a configuration of transformers 5 as those of 4 were, with which all were published.
+
+    Qwen2-VL and Qwen2.5-VL then had the settings of the text at the top.
+    """
+    config = json.loads(path.read_text())
+    text, vision = config.pop("text_config"), config["vision_config"]
+    rope = text.pop("rope_parameters")
+    text.pop("layer_types", None)
+    text["rope_theta"] = rope.pop("rope_theta")
+    vision.pop("rope_parameters")
+    kind = config.pop("dtype")
+    config["transformers_version"] = "4.41.2"
+    if architecture is Architecture.QWEN3_VL:
+        config["text_config"] = text | {"rope_scaling": rope, "dtype": kind}
+    else:
+        rope["type"] = "mrope"
+        del rope["rope_type"], text["model_type"]
+        vision["in_chans"] = vision.pop("in_channels")
+        vision["spatial_patch_size"] = vision["patch_size"]
+        config = text | config | {"rope_scaling": rope, "torch_dtype": kind}
+    _write(path, config)
 
 
 def build_tokenizer(architecture: Architecture) -> Tokenizer:

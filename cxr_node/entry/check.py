@@ -10,11 +10,16 @@ from pathlib import Path
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.engine import make_url
 
 from cxr_node.config import Configuration
-from cxr_node.domain.errors import CxrNodeError
+from cxr_node.domain.errors import CxrNodeError, ModelRefused
+from cxr_node.entry.model_tables import acknowledged_words
 from cxr_node.entry.wiring import Node, open_bell
+from cxr_node.reasoning.acknowledgement import acknowledgement
+from cxr_node.reasoning.engine_start import look_at_engine
+from cxr_node.reasoning.open_model import permitted
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -22,12 +27,33 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def explain(config: Configuration, path: Path | None, console: Console) -> list[str]:
     """Print values and problems; return the problems."""
     console.print(_values(config, path))
+    if (model := _model(config)) is not None:
+        console.print(model)
     problems = list(find_problems(config))
     for problem in problems:
-        console.print(f"[red]problem:[/red] {problem}", highlight=False, soft_wrap=True)
+        console.print(Text("problem: ", style="red") + Text(problem), soft_wrap=True)
     if not problems:
         console.print("no problem found")
     return problems
+
+
+def _model(config: Configuration) -> Table | None:
+    """Which model reads; None where there is none to show: a problem names that."""
+    try:
+        folder, manifest = permitted(config.model.path, config.models_dir)
+        accepted = acknowledgement(folder, manifest)
+    except ModelRefused:
+        return None
+    table = Table("model", "value")
+    table.add_row("name, version", Text(f"{manifest.name}, {manifest.version}"))
+    table.add_row("family, network", f"{manifest.family}, {manifest.architecture}")
+    table.add_row("licence", Text(manifest.licence))
+    table.add_row("acknowledged", Text(acknowledged_words(accepted)))
+    table.add_row("intended use", Text(manifest.intended_use))
+    if manifest.engine is not None:
+        served = f"{manifest.engine.served_name} at {config.engine.url or 'no address'}"
+        table.add_row("inference server", Text(served))
+    return table
 
 
 def _values(config: Configuration, path: Path | None) -> Table:
@@ -112,6 +138,8 @@ def _ports(config: Configuration) -> Iterator[str]:
 def _parts(node: Node) -> Iterator[str]:
     for name, build in (
         ("model.path", lambda: node.identity),
+        ("engine", lambda: _look_at_engine(node.config)),
+        ("shadow.path", lambda: _look_at_shadow(node.config)),
         ("templates.path", lambda: node.templates),
         ("spool", node.spool.check_room),
         ("database.url", node.db.migrate),
@@ -120,3 +148,18 @@ def _parts(node: Node) -> Iterator[str]:
             build()
         except CxrNodeError as error:
             yield f"{name}: {error}"
+
+
+def _look_at_shadow(config: Configuration) -> None:
+    if config.shadow.path:
+        read_identity(config.shadow.path, cache=config.models_dir)
+
+
+def _look_at_engine(config: Configuration) -> None:
+    """Ask the inference server who it is, where the model's weights are on one."""
+    try:
+        _, manifest = permitted(config.model.path, config.models_dir)
+    except ModelRefused:
+        return  # a script, or named as a problem of model.path
+    if manifest.engine is not None:
+        look_at_engine(manifest, config.engine)

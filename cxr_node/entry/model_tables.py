@@ -117,6 +117,12 @@ def _picture(picture: PictureSize) -> str:
 
 
 def _acknowledged(accepted: Acknowledgement | None) -> str:
+    terms = f": {accepted.terms}" if accepted else ""
+    return acknowledged_words(accepted) + terms
+
+
+def acknowledged_words(accepted: Acknowledgement | None) -> str:
+    """Who accepted the licence, and when."""
     if accepted is None:
         return OWN_LICENCE
-    return f"{accepted.person}, {accepted.at:%Y-%m-%d %H:%M %Z}: {accepted.terms}"
+    return f"{accepted.person}, {accepted.at:%Y-%m-%d %H:%M %Z}"

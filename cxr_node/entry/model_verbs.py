@@ -61,6 +61,9 @@ def add(
     engine: Annotated[
         str, typer.Option(help="Name under which an inference server serves the weights.")
     ] = "",
+    engine_versions: Annotated[
+        str, typer.Option(help="Server versions that were tried, as in '>=0.11,<0.15'.")
+    ] = "",
     architecture: Annotated[
         Architecture | None, typer.Option(help="Network of the weights on that server.")
     ] = None,
@@ -74,7 +77,7 @@ def add(
         name=name or (source.absolute().name.lower() if source else engine.lower()),
         family=family,
         source=_source(source, engine),
-        served=EngineModel(served_name=engine) if engine else None,
+        served=EngineModel(served_name=engine, versions=engine_versions) if engine else None,
         architecture=architecture,
         version=version,
         licence=licence,

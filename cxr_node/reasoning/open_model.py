@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr_node.config import EngineSection
 from cxr_node.domain.errors import ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import ImagePolicy, VisionModel
@@ -13,7 +14,7 @@ from cxr_node.reasoning.chat import Chat
 from cxr_node.reasoning.embedded import embedded_folder
 from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest
 from cxr_node.reasoning.registry import is_name, known_models
-from cxr_node.reasoning.scripted import SCRIPTED_CHAT, ScriptedModel, load_script
+from cxr_node.reasoning.scripted import ScriptedModel, load_script
 
 _SCRIPT = ".script.json"
 
@@ -29,15 +30,25 @@ class ModelFacts:
 
 
 def open_model(
-    path: str, *, threads: int = 0, device: str = "auto", cache: Path | None = None
+    path: str,
+    *,
+    threads: int = 0,
+    device: str = "auto",
+    cache: Path | None = None,
+    engine: EngineSection | None = None,
 ) -> VisionModel:
     """The model that ``path`` means: a ``*.script.json`` file, or what :func:`locate` finds.
 
-    Raises :class:`ModelRefused`.
+    ``engine`` says where the server of a model without weights is. Raises
+    :class:`ModelRefused`, and :class:`EngineUnavailable` for a server that does not answer.
     """
     if path.endswith(_SCRIPT):
         return ScriptedModel(script=load_script(Path(path)))
-    folder, _ = _permitted(path, cache)
+    folder, manifest = permitted(path, cache)
+    if manifest.engine is not None:
+        from cxr_node.reasoning.engine_start import open_engine  # an HTTP client and pictures
+
+        return open_engine(folder, engine or EngineSection())
     try:
         from cxr_node.reasoning.transformers_model import load_model
     except ImportError as error:
@@ -59,8 +70,8 @@ def read_facts(path: str, *, cache: Path | None = None) -> ModelFacts:
     """What prompts to the model at ``path`` are made of; imports no torch."""
     if path.endswith(_SCRIPT):
         model = ScriptedModel(script=load_script(Path(path)))
-        return ModelFacts(model.identity, model.image_policy, model.profile, SCRIPTED_CHAT)
-    _, manifest = _permitted(path, cache)
+        return ModelFacts(model.identity, model.image_policy, model.profile, model.chat)
+    _, manifest = permitted(path, cache)
     return ModelFacts(
         identity(manifest), manifest.image_policy, manifest.profile, manifest.scaffolding
     )
@@ -87,7 +98,7 @@ def locate(path: str, cache: Path | None = None) -> Path:
     )
 
 
-def _permitted(path: str, cache: Path | None) -> tuple[Path, Manifest]:
+def permitted(path: str, cache: Path | None) -> tuple[Path, Manifest]:
     """Folder and manifest of a model whose licence was acknowledged where it needs be."""
     folder = locate(path, cache)
     manifest = load_manifest(folder)
