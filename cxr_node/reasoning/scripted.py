@@ -14,8 +14,6 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -27,17 +25,29 @@ from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.ports import (
     Ask,
     Conversation,
-    Generated,
     ImagePolicy,
     PreparedImage,
     Reply,
     SizePolicy,
 )
-from cxr_node.domain.stages import GRAPH, Loop, Question, StageKey
-from cxr_node.reasoning import prompts
-from cxr_node.reasoning.chat import QWEN_CHAT
-from cxr_node.reasoning.profiles import Profile
-from cxr_node.reasoning.prompts import STRUCTURES, Wording
+from cxr_node.domain.stages import OPENING, Question, StageKey
+from cxr_node.reasoning.boxes import Boxes
+from cxr_node.reasoning.chat import QWEN_CHAT, Chat
+from cxr_node.reasoning.families import family_of, manifest_for
+from cxr_node.reasoning.profiles import Architecture, Family, Manifest, Profile
+from cxr_node.reasoning.prompts import Wording
+from cxr_node.reasoning.scripted_words import (
+    FOLLOW_UP,
+    THOUGHTS,
+    Asked,
+    chance_of,
+    in_unit,
+    label_list,
+    question_about,
+    question_in,
+    usual,
+    write,
+)
 from cxr_node.reasoning.transcript import Transcript
 
 Answer = str | float | dict[str, float]
@@ -75,7 +85,13 @@ class Script(BaseModel):
 
     name: str = "scripted"
     intended_use: str = "scripted, for tests"
+    family: Family | None = None
+    """The family whose prompts, pictures and habits are played."""
+    architecture: Architecture | None = None
+    """One of the family's; the one it was published in when not given."""
     answers: dict[str, Answer] = {}
+    raw: dict[str, str] = {}
+    """What is written where something is generated, word for word; looked up as ``answers``."""
     seconds_per_turn: float = Field(0.0, ge=0)
     fails_at: StageKey | None = None
     failure: Literal["error", "kill", "hang"] = "error"
@@ -96,6 +112,7 @@ class ScriptedModel:
         base = script or Script()
         self._script = base.model_copy(update={"answers": base.answers | dict(answers or {})})
         self._identity = script_identity(self._script)
+        self._manifest = _manifest(self._script)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -103,66 +120,107 @@ class ScriptedModel:
 
     @property
     def image_policy(self) -> ImagePolicy:
+        if self._manifest is not None:
+            return self._manifest.image_policy
         return ImagePolicy(SizePolicy.LETTERBOX, side=224)
 
     @property
     def profile(self) -> Profile:
+        if self._manifest is not None:
+            return self._manifest.profile
         return Profile(wording=Wording.PLAIN, pictures=4)
+
+    @property
+    def chat(self) -> Chat:
+        """The framing of the dialogue."""
+        return self._manifest.scaffolding if self._manifest is not None else SCRIPTED_CHAT
 
     @contextmanager
     def begin(self, images: Sequence[PreparedImage]) -> Iterator[Conversation]:
-        yield _ScriptedConversation(self._script, images)
+        yield _ScriptedConversation(self._script, self.profile, self.chat, images)
 
     def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
         return [_of(conversation).answer(ask) for conversation, ask in asked]
 
 
 class _ScriptedConversation:
-    def __init__(self, script: Script, images: Sequence[PreparedImage]) -> None:
+    def __init__(
+        self, script: Script, profile: Profile, chat: Chat, images: Sequence[PreparedImage]
+    ) -> None:
         self._script = script
-        self._transcript = Transcript(SCRIPTED_CHAT, images)
+        self._profile = profile
+        self._transcript = Transcript(chat, images)
+        self._boxes = Boxes.of(profile, images[0])
+        self._open: Asked
+        self._resumed = False
 
     @property
     def context(self) -> str:
         return self._transcript.context
 
     def answer(self, ask: Ask) -> Reply:
-        """What the script says to ``ask``."""
-        stage, question, subject = self._asked(ask.prompt)
-        said = self._look_up(stage, question, subject)
+        """What the script says to ``ask``; an empty prompt goes on with the open question."""
+        if ask.prompt:
+            self._open = self._asked(ask.prompt)
+        question = self._open[1]
         if ask.options:
-            chances = _chances(question, said)
-            words = {prompts.option_words(Wording.PLAIN, o): p for o, p in chances.items()}
-            return tuple(math.log(max(words.get(option, 0.0), 1e-9)) for option in ask.options)
-        words_said = str(said or "As scripted.").split(" ")
-        longest = ask.max_new_tokens
-        return Generated(" ".join(words_said[:longest]), len(words_said) > longest)
+            chances = _chances(question, self._look_up(self._script.answers, _DEFAULTS))
+            found = chance_of(self._profile, question, chances)
+            return tuple(math.log(max(chance, 1e-9)) for chance in found)
+        return write(self._text(question), ask)
+
+    def _text(self, question: Question) -> str:
+        """What is written: word for word as scripted, else an answer in the family's form."""
+        word_for_word = self._look_up(self._script.raw)
+        if word_for_word is not None:
+            return str(word_for_word)
+        said = self._look_up(self._script.answers, _DEFAULTS)
+        if said is None and question.key == OPENING:
+            said = label_list({kind: self._present(kind) for kind in FindingKind})
+        words = in_unit(self._boxes, question, str(said or THOUGHTS))
+        return usual(self._profile, question, words)
+
+    def _present(self, kind: FindingKind) -> bool:
+        said = self._look_up(self._script.answers, _DEFAULTS, asked=question_about(kind))
+        chances = _chances(question_about(kind)[1], said)
+        return chances["present"] > chances.get("absent", 0.0)
 
     def settle(self, answer: str) -> None:
         self._transcript.settle(answer)
 
-    def _asked(self, prompt: str) -> tuple[StageKey, Question, str]:
-        self._transcript.ask(prompt)
-        stage, question, subject = _question_in(prompt)
-        time.sleep(self._script.seconds_per_turn)
-        if stage is self._script.fails_at:
-            _fail(self._script)
-        return stage, question, subject
+    def resume(self, turns: Sequence[tuple[str, str]]) -> None:
+        """What is asked after this is outside the graph: the script's ``follow_up`` answers."""
+        self._resumed = True
+        for prompt, answer in turns:
+            self._transcript.ask(prompt)
+            self._transcript.settle(answer)
 
-    def _look_up(self, stage: StageKey, question: Question, subject: str) -> Answer | None:
+    def _asked(self, prompt: str) -> Asked:
+        self._transcript.ask(prompt)
+        asked = FOLLOW_UP if self._resumed else question_in(self._profile, prompt)
+        time.sleep(self._script.seconds_per_turn)
+        if asked[0] is self._script.fails_at:
+            _fail(self._script)
+        return asked
+
+    def _look_up(self, *places: Mapping[str, Answer], asked: Asked | None = None) -> Answer | None:
+        stage, question, subject = asked or self._open
         key = question.key
-        places = (f"{stage}.{key}/{subject}", f"{key}/{subject}", f"{stage}.{key}", key)
-        for answers in (self._script.answers, _DEFAULTS):
-            for place in places:
-                if place in answers:
-                    return answers[place]
-        return None
+        names = (f"{stage}.{key}/{subject}", f"{key}/{subject}", f"{stage}.{key}", key)
+        return next((place[n] for place in places for n in names if n in place), None)
 
 
 def _of(conversation: Conversation) -> _ScriptedConversation:
     if not isinstance(conversation, _ScriptedConversation):
         raise TypeError("this conversation belongs to another kind of model")
     return conversation
+
+
+def _manifest(script: Script) -> Manifest | None:
+    if script.family is None:
+        return None
+    architecture = script.architecture or family_of(script.family).architectures[0]
+    return manifest_for(script.family, architecture, name=script.name, version="1")
 
 
 def _chances(question: Question, answer: Answer | None) -> dict[str, float]:
@@ -189,37 +247,6 @@ def _fail(script: Script) -> None:
     while script.failure == "hang":
         time.sleep(1.0)
     raise ScriptedFailure("the script says so")
-
-
-def _question_in(prompt: str) -> tuple[StageKey, Question, str]:
-    """What a plain prompt asks; before the first one may stand which picture is which."""
-    for first in (False, True):
-        note = prompts.pictures_words(Wording.PLAIN, reference_first=first)
-        prompt = prompt.removeprefix(f"{note} ")
-    return _every_question()[prompt]
-
-
-@cache
-def _every_question() -> dict[str, tuple[StageKey, Question, str]]:
-    """Plain prompt to what it asks; the scripted model understands nothing else."""
-    return {
-        prompts.question_words(Wording.PLAIN, stage.key, question, subject): (
-            stage.key,
-            question,
-            subject,
-        )
-        for stage in GRAPH
-        for question in stage.questions
-        for subject in _subjects(question.loop)
-    }
-
-
-def _subjects(loop: Loop) -> list[str]:
-    if loop is Loop.PRESENT_PAIR:
-        return [prompts.pair(a, b) for a, b in combinations(FindingKind, 2)]
-    if loop is Loop.ANATOMY:
-        return list(STRUCTURES)
-    return [""] if loop is Loop.ONCE else list(FindingKind)
 
 
 def script_identity(script: Script) -> ModelIdentity:

@@ -30,6 +30,7 @@ from cxr_node.domain.stages import (
 )
 from cxr_node.reasoning import answers, boxes, prompts
 from cxr_node.reasoning.boxes import Boxes
+from cxr_node.reasoning.labels import read_labels
 from cxr_node.reasoning.manners import Heard, generated, manner_of
 from cxr_node.reasoning.profiles import PictureOrder, Profile
 from cxr_node.reasoning.tags import answer_part
@@ -86,6 +87,7 @@ class Walk:
         *,
         kind: ReadingKind,
         prior: Prior,
+        prior_problem: str = "",
     ) -> None:
         self._conversation = conversation
         self._profile = profile
@@ -93,6 +95,7 @@ class Walk:
         self._triage = kind is ReadingKind.TRIAGE
         self._manner = manner_of(profile, quick=self._triage)
         self._prior = prior
+        self._prior_problem = prior_problem or NO_PRIOR_PICTURE
         self._present: dict[FindingKind, float] = {}
         self.stage = StageKey.QUALITY_VIEW
         """The stage that is being walked."""
@@ -119,7 +122,7 @@ class Walk:
         if stage.key in self._profile.untaught:
             return UNTAUGHT
         if stage.condition is Condition.PRIOR and self._prior is not Prior.SHOWN:
-            return NO_PRIOR if self._prior is Prior.NONE else NO_PRIOR_PICTURE
+            return NO_PRIOR if self._prior is Prior.NONE else self._prior_problem
         if stage.condition is Condition.SOMETHING_PRESENT and not self._present:
             return "nothing is held present"
         if stage.condition is Condition.TWO_PRESENT and len(self._present) < 2:
@@ -174,7 +177,8 @@ class Walk:
         try:
             said = generated((yield Ask(asked.prompt, max_new_tokens=opening.new_tokens)))
             heard = Heard(raw=said.text, truncated=said.truncated)
-            outcome = _Outcome(answers.trace(said), settled=said.text)
+            listed = read_labels(answers.trace(said))
+            outcome = _Outcome(listed.words, settled=said.text)
         except AnswerRefused as refusal:
             outcome = self._refused(OPENING, refusal)
         self._record(asked, heard, outcome)
@@ -249,7 +253,7 @@ class Walk:
             return self._closed(question, subject, heard)
         if question.kind is AnswerKind.BOX:
             found = self._boxes.box(answer_part(heard.raw))
-            words = self._boxes.words(found)
+            words = self._boxes.words(found, like=heard.raw)
             return _Outcome(boxes.box_text(found), self._manner.settled(words, (), heard))
         answer = answers.text(heard.raw, self._profile.limits.text_characters)
         cut = "cut at the token limit" if heard.truncated else ""
