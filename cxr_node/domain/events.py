@@ -45,6 +45,7 @@ class Event(StrEnum):
     MODEL_LOADED = "model-loaded"
     MODEL_REFUSED = "model-refused"
     ANSWER_REFUSED = "answer-refused"
+    PRIOR_UNREADABLE = "prior-unreadable"
     ENGINE_READY = "engine-ready"
     ENGINE_RETRY = "engine-retry"
     PRIORITY_DECIDED = "priority-decided"

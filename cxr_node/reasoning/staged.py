@@ -49,6 +49,8 @@ class Request:
     prior: PriorPicture | None = None
     prior_unseen: bool = False
     """An earlier study is known, but none of its pictures can be shown."""
+    prior_problem: str = ""
+    """Why not, in words for the reader; empty when the model has no room for it."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.references) or not self.images:
@@ -58,7 +60,9 @@ class Request:
 class OpenReading:
     """One study being read: its conversation and the question it waits to have answered."""
 
-    def __init__(self, conversation: Conversation, study: Study, prior: Prior) -> None:
+    def __init__(
+        self, conversation: Conversation, study: Study, prior: Prior, prior_problem: str = ""
+    ) -> None:
         self.conversation = conversation
         self._study = study
         self._walk = Walk(
@@ -67,6 +71,7 @@ class OpenReading:
             Boxes.of(study.profile, study.images[0]),
             kind=study.kind,
             prior=prior,
+            prior_problem=prior_problem,
         )
         self._steps = self._walk.steps()
         self.ask: Ask | None = next(self._steps, None)
@@ -103,6 +108,11 @@ class StagedReader:
         given = model.profile if isinstance(model, ProfiledModel) else Profile()
         self._profile = profile or given
 
+    @property
+    def compares(self) -> bool:
+        """Whether the picture of a prior study is of any use to this model."""
+        return self._profile.pictures > 1 and StageKey.COMPARISON not in self._profile.untaught
+
     @contextmanager
     def begin(self, request: Request) -> Iterator[OpenReading]:
         """Open a study: its pictures are encoded, its first question is ready.
@@ -130,7 +140,7 @@ class StagedReader:
             shown=shown,
         )
         with self._model.begin(shown) as conversation:
-            yield OpenReading(conversation, study, prior)
+            yield OpenReading(conversation, study, prior, request.prior_problem)
 
     def advance(self, readings: Sequence[OpenReading]) -> None:
         """Put the next question of each open study to the model, all together."""

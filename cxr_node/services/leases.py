@@ -1,7 +1,7 @@
-"""Keeps a claim alive while its work really moves on.
+"""Keeps claims alive while the work really moves on.
 
-The beat runs in a thread of its own, because one stage can outlast a lease; it stops
-when the work makes no progress, so that a hung device does not keep its study for ever.
+The beat runs in a thread of its own, because one stage can outlast a lease; it pauses
+while the work makes no progress, so that a hung device does not keep its studies for ever.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cxr_node.store.jobs import Claim
 
 
 class LeaseBeat:
-    """Renews claims until closed, lost or stalled. Use as a context manager."""
+    """Renews claims until released, lost or closed. Use as a context manager.
 
-    def __init__(
-        self, db: Database, clock: Clock, limits: JobsSection, claims: Sequence[Claim]
-    ) -> None:
+    Progress with any claim counts for all: the model is one, and when it hangs, all hang.
+    """
+
+    def __init__(self, db: Database, clock: Clock, limits: JobsSection) -> None:
         self._db = db
         self._clock = clock
         self._limits = limits
-        self._held = {claim.job_pk: claim for claim in claims}
-        self._lost: set[int] = set()
+        self._held: set[Claim] = set()
+        self._lost: set[Claim] = set()
         self._guard = threading.Lock()
         self._moved_at = clock.monotonic()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-beat", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(
@@ -47,25 +47,38 @@ class LeaseBeat:
         trace: TracebackType | None,
     ) -> None:
         self._closing.set()
-        self._thread.join(timeout=self._limits.lease_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=self._limits.lease_seconds)
+
+    def add(self, claims: Sequence[Claim]) -> None:
+        """Renew these too from now on; the first ones start the beat."""
+        self._moved_at = self._clock.monotonic()
+        with self._guard:
+            self._held.update(claims)
+        if claims and self._thread.ident is None:
+            self._thread.start()
 
     def progress(self, claim: Claim) -> None:
         """Say that the work moved on. Raises :class:`LeaseLost` if it is no longer ours."""
         self._moved_at = self._clock.monotonic()
         with self._guard:
-            if claim.job_pk in self._lost:
+            if claim in self._lost:
                 raise LeaseLost(f"job {claim.job_pk} has another owner")
 
     def release(self, claim: Claim) -> None:
         """Stop renewing a claim that is settled."""
         with self._guard:
-            self._held.pop(claim.job_pk, None)
+            self._held.discard(claim)
 
     def _run(self) -> None:
+        stalled = False
         while not self._closing.wait(self._limits.beat_seconds):
             if self._clock.monotonic() - self._moved_at > self._limits.stall_seconds:
-                emit(Event.LEASE_EXPIRED, reason="stalled")
-                return
+                if not stalled:
+                    emit(Event.LEASE_EXPIRED, reason="stalled")
+                stalled = True
+                continue
+            stalled = False
             try:
                 self._renew_all()
             except StoreUnavailable:
@@ -73,7 +86,7 @@ class LeaseBeat:
 
     def _renew_all(self) -> None:
         with self._guard:
-            held = list(self._held.values())
+            held = sorted(self._held, key=lambda claim: claim.job_pk)
         for claim in held:
             with self._db.begin() as session:
                 ours = jobs.renew(
@@ -83,6 +96,11 @@ class LeaseBeat:
                     lease_seconds=self._limits.lease_seconds,
                 )
             if not ours:
-                with self._guard:
-                    self._lost.add(claim.job_pk)
-                    self._held.pop(claim.job_pk, None)
+                self._lose(claim)
+
+    def _lose(self, claim: Claim) -> None:
+        """Unless it was settled while it was being renewed."""
+        with self._guard:
+            if claim in self._held:
+                self._held.discard(claim)
+                self._lost.add(claim)

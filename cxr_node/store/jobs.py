@@ -40,19 +40,21 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do one job; ``attempt`` counts this one."""
+    """The right to do one job; ``attempt`` counts this one, ``rank`` is its priority's."""
 
     job_pk: int
     revision_pk: int
     kind: JobKind
     token: int
     attempt: int
+    rank: int
 
 
 _WAITING = JobState.WAITING.value
 _RUNNING = JobState.RUNNING.value
 # At one priority the quick look comes before whole readings: a flag must not wait for them.
-_TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
+TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
+IN_LINE = (JobRow.priority_rank.desc(), TURN, JobRow.created_at, JobRow.id)
 _FREED: dict[str, Any] = {"owner": "", "lease_until": None}
 
 
@@ -79,19 +81,17 @@ def claim(
     lease_seconds: float,
     limit: int = 1,
     max_attempts: int | None = None,
+    only: Sequence[ColumnElement[bool]] = (),
 ) -> list[Claim]:
     """Take up to ``limit`` jobs: highest priority, triage before the rest, then oldest.
 
     An expired lease counts as free; with ``max_attempts`` a job whose attempts are used
-    up is left for :func:`park_exhausted`.
+    up is left for :func:`park_exhausted`. ``only`` narrows the choice further.
     """
-    free = _claimable(kinds, now)
-    if max_attempts is not None:
-        free = and_(free, JobRow.attempt < max_attempts)
     picked = (
         select(JobRow.id)
-        .where(free)
-        .order_by(JobRow.priority_rank.desc(), _TURN, JobRow.created_at, JobRow.id)
+        .where(free(kinds, now, max_attempts), *only)
+        .order_by(*IN_LINE)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("picked")
@@ -110,7 +110,10 @@ def claim(
         .execution_options(synchronize_session=False)
     )
     rows = sorted(session.execute(statement), key=_order)
-    return [Claim(r.id, r.revision_pk, JobKind(r.kind), r.token, r.attempt) for r in rows]
+    return [
+        Claim(r.id, r.revision_pk, JobKind(r.kind), r.token, r.attempt, r.priority_rank)
+        for r in rows
+    ]
 
 
 def _order(row: Row[Any]) -> tuple[int, bool, datetime, int]:
@@ -118,12 +121,16 @@ def _order(row: Row[Any]) -> tuple[int, bool, datetime, int]:
     return (-row.priority_rank, row.kind != JobKind.TRIAGE.value, row.created_at, row.id)
 
 
-def _claimable(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
+def free(
+    kinds: Collection[JobKind], now: datetime, max_attempts: int | None = None
+) -> ColumnElement[bool]:
+    """Whether a job may be claimed: it waits, or its lease has expired."""
     expired = and_(JobRow.state == _RUNNING, JobRow.lease_until < now)
-    return and_(
+    found = and_(
         JobRow.kind.in_([kind.value for kind in kinds]),
         or_(JobRow.state == _WAITING, expired),
     )
+    return found if max_attempts is None else and_(found, JobRow.attempt < max_attempts)
 
 
 def renew(session: Session, claim: Claim, *, now: datetime, lease_seconds: float) -> bool:
@@ -200,7 +207,7 @@ def waiting(session: Session, kinds: Collection[JobKind]) -> int:
 
 def claimable(session: Session, kinds: Collection[JobKind], now: datetime) -> int:
     """How many jobs wait, or are free again because their lease expired."""
-    statement = select(func.count()).select_from(JobRow).where(_claimable(kinds, now))
+    statement = select(func.count()).select_from(JobRow).where(free(kinds, now))
     return session.scalar(statement) or 0
 
 

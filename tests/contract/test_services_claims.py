@@ -152,7 +152,8 @@ def test_progress_says_when_the_lease_is_gone(sqlite_database: Database) -> None
         jobs.claim(
             session, (JobKind.READ,), owner="you", now=clock.now(), lease_seconds=60, limit=1
         )
-    with LeaseBeat(sqlite_database, clock, LIMITS, [mine]) as beat, pytest.raises(LeaseLost):
+    with LeaseBeat(sqlite_database, clock, LIMITS) as beat, pytest.raises(LeaseLost):
+        beat.add([mine])
         for _ in range(100):
             beat.progress(mine)
             threading.Event().wait(0.05)
