@@ -60,6 +60,13 @@ def inspect(folder: Path) -> Source:
     """Look at every file of ``folder``. Raises :class:`ModelRefused` naming file and cure."""
     if not folder.is_dir():
         raise ModelRefused(f"{folder}: is not a folder")
+    try:
+        return _inspected(folder)
+    except OSError as error:
+        raise ModelRefused(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _inspected(folder: Path) -> Source:
     present = list(_walk(folder, folder))
     if MANIFEST in present:
         raise ModelRefused(
@@ -70,10 +77,8 @@ def inspect(folder: Path) -> Source:
     for name in present:
         if name.endswith(".json"):
             _refuse_remote_code(folder / name)
-    config = read_json(_required(folder, CONFIG))
+    config, *_ = [read_json(_required(folder, name)) for name in _REQUIRED]
     architecture = _architecture(folder / CONFIG, config)
-    for name in _REQUIRED:
-        _required(folder, name)
     weights = weight_files(folder)
     known = {*_REQUIRED, *_WELCOME, *_LICENCES, *weights}
     files = {name: _named(name) for name in present if name in known}

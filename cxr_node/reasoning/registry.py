@@ -137,22 +137,30 @@ def add(
     draft = preview(base, wish)
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_room(base, wish.source.size if wish.source else 0, reserve_bytes)
-    with _aside(base, wish.name) as folder:
-        digests: dict[str, str] = {}
-        if wish.source is not None:
-            digests = _copy(wish.source, folder, copied)
-            # Once more on the copy: what was checked is what is kept.
-            check_dialogue(folder, inspect(folder).config, draft)
-        version = wish.version or _version(digests)
-        sealed = draft.model_copy(update={"files": digests, "version": version})
-        write_manifest(folder, sealed)
-        acknowledge(folder, sealed, person=person.strip(), at=clock.now(), terms=terms_of(wish))
-        _sync(folder)
-        try:
+    try:
+        with _aside(base, wish.name) as folder:
+            sealed = _fill(folder, draft, wish, copied)
+            acknowledge(folder, sealed, person=person.strip(), at=clock.now(), terms=terms_of(wish))
+            _sync(folder)
             folder.rename(base / wish.name)
-        except OSError as error:
-            raise ModelRefused(f"{base / wish.name}: {error.strerror}; choose another") from error
-        _sync(base)
+            _sync(base)
+    except OSError as error:
+        raise ModelRefused(
+            f"{error.filename or base}: {error.strerror}; nothing was added"
+        ) from error
+    return sealed
+
+
+def _fill(folder: Path, draft: Manifest, wish: Wish, copied: Hashed) -> Manifest:
+    """Copy what is needed into ``folder`` and seal it."""
+    digests: dict[str, str] = {}
+    if wish.source is not None:
+        digests = _copy(wish.source, folder, copied)
+        # Once more on the copy: what was checked is what is kept.
+        check_dialogue(folder, inspect(folder).config, draft)
+    version = wish.version or _version(digests)
+    sealed = draft.model_copy(update={"files": digests, "version": version})
+    write_manifest(folder, sealed)
     return sealed
 
 
