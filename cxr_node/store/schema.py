@@ -129,8 +129,8 @@ class InstanceRow(Base):
     size: Mapped[int] = mapped_column(Integer)
     path: Mapped[str] = mapped_column(Text)
     sender: Mapped[str] = mapped_column(String(16))
-    patient_key: Mapped[str] = mapped_column(String(64), default="")
-    """Digest of patient ID and issuer, to see two patients in one study."""
+    patient_key: Mapped[str] = mapped_column(String(64), default="", index=True)
+    """Digest of patient ID and issuer, to see two patients in one study, and one in two."""
     view: Mapped[str] = mapped_column(String(16), default="UNKNOWN")
     rows: Mapped[int | None]
     columns: Mapped[int | None]
