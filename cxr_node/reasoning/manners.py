@@ -137,6 +137,8 @@ def generated(reply: Reply) -> Generated:
         raise reply
     if not isinstance(reply, Generated):
         raise AnswerRefused("the model scored where a text was to be written")
+    if any("\ud800" <= c <= "\udfff" for c in reply.text):
+        raise AnswerRefused("the answer is not valid Unicode")
     return reply
 
 

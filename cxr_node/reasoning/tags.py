@@ -19,6 +19,7 @@ CUT = "the reasoning was cut at the token limit"
 THINK_END = "</think>"
 ANSWER_START = "<answer>"
 
+_MARK = re.compile(r"<\|[^|<>]{1,40}\|>")
 _TAG = re.compile(r"</?(?:think|thinking|answer)>")
 _ORDERS = tuple(
     [f"<{think}>", f"</{think}>", "<answer>", "</answer>"] for think in ("think", "thinking")
@@ -66,14 +67,24 @@ def answer_part(raw: str) -> str:
     return read_tags(raw).answer if has_tags(raw) else raw
 
 
+def without_marks(text: str) -> str:
+    """``text`` without anything that reads as a token of the chat itself.
+
+    What a model wrote goes back to it; it must not open a turn of its own there.
+    """
+    while (cleaned := _MARK.sub(" ", text)) != text:
+        text = cleaned
+    return text
+
+
 def lead(thoughts: str) -> str:
     """Thoughts as ChestX-Reasoner writes them, up to where its answer begins."""
-    return f"<think> {thoughts} {THINK_END}{ANSWER_START}"
+    return f"<think> {without_marks(thoughts)} {THINK_END}{ANSWER_START}"
 
 
 def with_tags(thoughts: str, answer: str) -> str:
     """Thoughts and answer as ChestX-Reasoner writes them."""
-    return f"<think> {thoughts} {THINK_END}{answer_tags(answer)}"
+    return f"<think> {without_marks(thoughts)} {THINK_END}{answer_tags(answer)}"
 
 
 def answer_tags(answer: str) -> str:

@@ -33,7 +33,7 @@ from cxr_node.reasoning.boxes import Boxes
 from cxr_node.reasoning.labels import read_labels
 from cxr_node.reasoning.manners import Heard, generated, manner_of
 from cxr_node.reasoning.profiles import PictureOrder, Profile
-from cxr_node.reasoning.tags import answer_part
+from cxr_node.reasoning.tags import answer_part, without_marks
 
 Steps = Generator[Ask, Reply, None]
 
@@ -178,7 +178,7 @@ class Walk:
             said = generated((yield Ask(asked.prompt, max_new_tokens=opening.new_tokens)))
             heard = Heard(raw=said.text, truncated=said.truncated)
             listed = read_labels(answers.trace(said))
-            outcome = _Outcome(listed.words, settled=said.text)
+            outcome = _Outcome(listed.words, settled=without_marks(said.text))
         except AnswerRefused as refusal:
             outcome = self._refused(OPENING, refusal)
         self._record(asked, heard, outcome)
