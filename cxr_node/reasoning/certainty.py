@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind
@@ -22,7 +21,7 @@ class Certainty:
     calibrated: bool
 
 
-def certainty(kind: FindingKind, found: Mapping[str, float], profile: Profile) -> Certainty:
+def certainty(kind: FindingKind, found: dict[str, float], profile: Profile) -> Certainty:
     """The certainty in the probabilities of present, absent and uncertain (they add up to 1).
 
     ``confidence`` is that of the answer alone: what contradicts it elsewhere in the reading
@@ -38,7 +37,7 @@ def certainty(kind: FindingKind, found: Mapping[str, float], profile: Profile) -
     )
 
 
-def uncertainty(found: Mapping[str, float]) -> float:
+def uncertainty(found: dict[str, float]) -> float:
     """Entropy of a closed answer as a share of the highest possible: 0 is sure, 1 knows nothing.
 
     The highest possible is the logarithm of the number of options, three of them unless a
