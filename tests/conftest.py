@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.peers", "tests.databases", "tests.nodes", "tests.models", "tests.families"]
+pytest_plugins = [
+    *("tests.peers", "tests.databases", "tests.nodes"),
+    *("tests.models", "tests.families", "tests.engines"),
+]
 
 
 @pytest.fixture(scope="session")

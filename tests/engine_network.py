@@ -72,10 +72,11 @@ class EngineNetwork:
         """Answer one chat completion request."""
         pictures = self._pictures(body)
         text = self.render(body)
-        for row in pictures["image_grid_thw"].tolist() if pictures else ():
+        around = text.split(self._picture_token)
+        for at, row in enumerate(pictures["image_grid_thw"].tolist() if pictures else ()):
             many = row[0] * row[1] * row[2] // self._processor.merge_size**2
-            text = text.replace(self._picture_token, "\0" * many, 1)
-        text = text.replace("\0", self._picture_token)
+            around[at] += self._picture_token * many
+        text = "".join(around)
         ids = self._encode(text)
         picture_id = self._tokenizer.token_to_id(self._picture_token)
         with self._one_at_a_time, torch.inference_mode():

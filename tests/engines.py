@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,10 +13,15 @@ from cxr_node.config import EngineSection
 from cxr_node.reasoning.profiles import EngineModel as ServedModel
 from cxr_node.reasoning.profiles import load_manifest, seal
 
+if TYPE_CHECKING:
+    from cxr_node.reasoning.engine_model import EngineModel
+    from tests.engine_network import EngineNetwork
+    from tests.engine_server import EngineServer
+
 SERVED = "tiny"
 VERSIONS = ">=0.11,<0.12"
 
-OpenServer = Callable[..., "EngineServer"]  # noqa: F821 - torch only where it is used
+Open = Callable[..., "EngineModel"]
 
 
 def served_folder(weights: Path, target: Path, *, versions: str = VERSIONS) -> Path:
@@ -28,5 +34,43 @@ def served_folder(weights: Path, target: Path, *, versions: str = VERSIONS) -> P
 
 def section(url: str, **changes: object) -> EngineSection:
     """The configuration for a server, with short limits."""
-    limits = {"connect_seconds": 2.0, "answer_seconds": 30.0, "retries": 2, "cache_salt": "site"}
+    limits = {"connect_seconds": 5.0, "answer_seconds": 30.0, "retries": 2, "cache_salt": "site"}
     return EngineSection.model_validate({"url": url} | limits | changes)
+
+
+@pytest.fixture(scope="session")
+def engine_network(untrained_folder: Path) -> EngineNetwork:
+    """The untrained embedded model behind the server."""
+    from tests.engine_network import EngineNetwork  # torch only where it is used
+
+    return EngineNetwork(untrained_folder)
+
+
+@pytest.fixture(scope="session")
+def engine_folder(untrained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the node has of that model: a manifest."""
+    return served_folder(untrained_folder, tmp_path_factory.mktemp("served") / "tiny")
+
+
+@pytest.fixture
+def engine_server(engine_network: EngineNetwork) -> Iterator[EngineServer]:
+    """A running server that serves it and does nothing wrong yet."""
+    from tests.engine_server import EngineServer  # torch only where it is used
+
+    with EngineServer(engine_network) as server:
+        yield server
+
+
+@pytest.fixture
+def open_served(engine_server: EngineServer, engine_folder: Path) -> Iterator[Open]:
+    """Opens the served model, with changes to the configuration; closes it at the end."""
+    from cxr_node.reasoning.engine_start import open_engine
+
+    with ExitStack() as at_end:
+
+        def opened(**changes: object) -> EngineModel:
+            model = open_engine(engine_folder, section(engine_server.url, **changes))
+            at_end.callback(model.close)
+            return model
+
+        yield opened

@@ -9,6 +9,7 @@ never through a proxy of the environment, never after a redirect.
 from __future__ import annotations
 
 import email.utils
+import math
 import random
 import ssl
 import time
@@ -27,6 +28,7 @@ PARALLEL = 64
 
 _MOST_BYTES = 8 << 20  # a long trace with 20 alternatives a token stays well under 2 MiB
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0  # seconds
+_LOOK_AGAIN = 1.0  # seconds between two looks at a server that is away
 _TOKEN_REFUSED = frozenset({401, 403})
 _TEMPORARY = frozenset({429, 502, 503, 504})
 
@@ -67,6 +69,8 @@ class EngineClient:
         self._clock = clock or SystemClock()
         self._pause = pause
         self._base = section.url.rstrip("/")
+        self._away = False
+        self._gave_up_at = -math.inf
         headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
         if section.token_file:
             headers["Authorization"] = f"Bearer {_token(Path(section.token_file))}"
@@ -99,6 +103,28 @@ class EngineClient:
         """
         return self._exchange("POST", f"{self._base}/chat/completions", body)
 
+    def await_return(self) -> None:
+        """After a failure, wait until the server answers again: half of ``answer_seconds``.
+
+        A server takes minutes to start; without this wait every study in the queue would
+        use up its attempts in seconds. Raises :class:`EngineUnavailable`, at once for those
+        who come together with one that has waited in vain.
+        """
+        began = self._clock.monotonic()
+        latest = began + self._section.answer_seconds / 2
+        if began < self._gave_up_at + _LOOK_AGAIN:
+            raise self._unavailable("is still away: start it, read its log")
+        while self._away:
+            try:
+                self.models()
+            except Declined:
+                return  # it answers, and what it answers is for the next request to judge
+            except EngineUnavailable:
+                if self._clock.monotonic() + _LOOK_AGAIN >= latest:
+                    self._gave_up_at = self._clock.monotonic()
+                    raise
+                self._pause(_LOOK_AGAIN)
+
     def close(self) -> None:
         self._http.close()
 
@@ -107,7 +133,7 @@ class EngineClient:
         attempt = 0
         while True:
             try:
-                return self._once(method, url, body, deadline)
+                content = self._once(method, url, body, deadline)
             except _Passing as trouble:
                 wait = trouble.after_seconds
                 wait = _back_off(attempt) if wait is None else wait
@@ -117,6 +143,9 @@ class EngineClient:
                     raise self._unavailable(trouble.words) from trouble
                 emit(Event.ENGINE_RETRY, attempt=attempt, reason=trouble.words)
                 self._pause(wait)
+            else:
+                self._away = False
+                return content
 
     def _once(self, method: str, url: str, body: bytes | None, deadline: float) -> bytes:
         left = max(deadline - self._clock.monotonic(), 0.001)
@@ -173,6 +202,7 @@ class EngineClient:
         return self._unavailable(f"gave no answer within {self._section.answer_seconds:g} seconds")
 
     def _unavailable(self, words: str) -> EngineUnavailable:
+        self._away = True
         return EngineUnavailable(f"the inference server at {self._base} {words}")
 
 

@@ -104,6 +104,12 @@ class EngineConversation:
         self._transcript.settle(answer)
         self._messages.append({"role": "assistant", "content": answer})
 
+    def resume(self, turns: Sequence[tuple[str, str]]) -> None:
+        """Take prompts with their answers as said; all are sent with the next question."""
+        for prompt, answer in turns:
+            self.put(Ask(prompt))
+            self.settle(answer)
+
 
 class EngineModel:
     """Implements :class:`cxr_node.domain.ports.VisionModel`; keeps no state of a study."""
@@ -133,12 +139,17 @@ class EngineModel:
 
     @contextmanager
     def begin(self, images: Sequence[PreparedImage]) -> Iterator[Conversation]:
-        """Start a study on 1 to ``profile.pictures`` pictures; asks the server nothing yet."""
+        """Start a study on 1 to ``profile.pictures`` pictures; asks the server nothing yet.
+
+        Only when the server failed last does it wait for its return. Raises
+        :class:`EngineUnavailable`.
+        """
         if not 1 <= len(images) <= self.profile.pictures:
             raise ValueError(f"this model looks at 1 to {self.profile.pictures} pictures")
         cell = KINDS[self._manifest.architecture].cell
         if any(image.width % cell or image.height % cell for image in images):
             raise ValueError(f"picture sides must be multiples of {cell}")
+        self._client.await_return()
         yield EngineConversation(self._manifest.scaffolding, images, self._salt)
 
     def answer(self, asked: Sequence[tuple[Conversation, Ask]]) -> list[Reply]:
