@@ -1,7 +1,8 @@
-"""Abnormalities named in free words: which finding each stands for, and which none.
+"""Abnormalities and devices named in free words: which finding each stands for, and which none.
 
-Terms come from stage-2 answers of published eight-stage dialogues (arXiv 2505.23143).
-A term without a finding is never thrown away silently: the reading lists it.
+Terms come from stage-2 answers of published eight-stage dialogues (arXiv 2505.23143) and
+from the everyday names and abbreviations of the devices. A term without a finding is never
+thrown away silently: the reading lists it.
 """
 
 from __future__ import annotations
@@ -13,36 +14,98 @@ from cxr_node.domain.findings import FindingKind
 from cxr_node.reasoning.prompts import Wording, subject_words
 
 _K = FindingKind
-_SYNONYMS: dict[str, FindingKind] = {
-    "hydropneumothorax": _K.PNEUMOTHORAX,
-    "pleural fluid": _K.PLEURAL_EFFUSION,
-    "collapse": _K.ATELECTASIS,
-    "airspace disease": _K.CONSOLIDATION,
-    "infiltrate": _K.LUNG_OPACITY,
-    "opacification": _K.LUNG_OPACITY,
-    "airspace opacity": _K.LUNG_OPACITY,
-    "interstitial pattern": _K.LUNG_OPACITY,
-    "vascular congestion": _K.EDEMA,
-    "fluid overload": _K.EDEMA,
-    "congestion": _K.EDEMA,
-    "enlarged heart": _K.CARDIOMEGALY,
-    "enlarged cardiac silhouette": _K.CARDIOMEGALY,
-    "mass": _K.LUNG_LESION,
-    "nodule": _K.LUNG_LESION,
-    "granuloma": _K.LUNG_LESION,
-    "infection": _K.PNEUMONIA,
-    "pleural thickening": _K.PLEURAL_OTHER,
-    "rib fracture": _K.FRACTURE,
-    "compression fracture": _K.FRACTURE,
-    "picc": _K.CENTRAL_VENOUS_CATHETER,
-    "icd": _K.PACEMAKER,
-    "defibrillator": _K.PACEMAKER,
-    "nasogastric tube": _K.ENTERIC_TUBE,
-    "pigtail catheter": _K.CHEST_TUBE,
+_SYNONYMS: dict[FindingKind, str] = {
+    _K.PNEUMOTHORAX: "hydropneumothorax | ptx | pleural air",
+    _K.PLEURAL_EFFUSION: (
+        "pleural fluid | pleural collection | hemothorax | haemothorax | hydrothorax | empyema"
+        " | parapneumonic effusion | pleural effusion | effusion"
+    ),
+    _K.ATELECTASIS: "collapse | atelectatic change | atelectatic | subsegmental collapse",
+    _K.CONSOLIDATION: (
+        "airspace disease | airspace consolidation | consolidative change | consolidative opacity"
+        " | consolidative | air space disease | air space consolidation | consolidated"
+    ),
+    _K.LUNG_OPACITY: (
+        "infiltrate | infiltration | opacification | airspace opacity | interstitial pattern"
+        " | lung opacity | pulmonary opacity | air space opacity | airspace opacification"
+        " | increased density | increased opacity | opacified | ground glass | hazy density"
+        " | interstitial opacity | reticular opacity | nodular opacity | shadowing | haziness"
+    ),
+    _K.EDEMA: (
+        "vascular congestion | fluid overload | congestion | oedema | pulmonary oedema"
+        " | interstitial edema | alveolar edema | interstitial oedema | alveolar oedema"
+        " | pulmonary vascular congestion | venous congestion | volume overload"
+    ),
+    _K.CARDIOMEGALY: (
+        "enlarged heart | enlarged cardiac silhouette | cardiac enlargement | big heart"
+        " | enlarged cardiac shadow | heart enlargement | enlarged heart size | cardiac dilatation"
+    ),
+    _K.ENLARGED_CARDIOMEDIASTINUM: (
+        "enlarged cardiomediastinal silhouette | mediastinal widening | wide mediastinum"
+        " | enlarged mediastinum | prominent mediastinum | broadened mediastinum"
+        " | mediastinal enlargement | widening of mediastinum | cardiomediastinal enlargement"
+    ),
+    _K.LUNG_LESION: (
+        "mass | nodule | granuloma | lung mass | lung nodule | pulmonary nodule | pulmonary mass"
+        " | metastasis | tumor | tumour | neoplasm | coin lesion | malignancy | lung cancer"
+        " | bronchogenic carcinoma | lung lesion | pulmonary lesion | cavitary lesion"
+    ),
+    _K.PNEUMONIA: "infection | pneumonic | infectious process | bronchopneumonia | pna",
+    _K.PLEURAL_OTHER: (
+        "pleural thickening | pleural plaque | pleural scarring | fibrothorax | pleural mass"
+        " | pleural calcification | apical cap"
+    ),
+    _K.FRACTURE: "rib fracture | compression fracture | fractured | broken rib | fx",
+    _K.CENTRAL_VENOUS_CATHETER: (
+        "picc | picc line | central line | central venous line | cvc | ij line | ij catheter"
+        " | internal jugular line | internal jugular catheter | internal jugular central line"
+        " | internal jugular central venous catheter | jugular catheter | jugular line"
+        " | subclavian line | subclavian catheter | subclavian central line | cvl"
+        " | subclavian central venous catheter | central catheter | swan ganz catheter | swan ganz"
+        " | dialysis catheter | hemodialysis catheter | vascular catheter | central venous access"
+        " | ij central line | ij central venous catheter | hickman | hickman catheter | permcath"
+        " | peripherally inserted central catheter | tunneled catheter | vas cath | quinton catheter"
+        " | tunnelled catheter | pulmonary artery catheter | broviac | central access line"
+    ),
+    _K.PORT: (
+        "port a cath | portacath | port a catheter | mediport | chest port | infusaport | powerport"
+        " | infusion port | port catheter | venous port | implanted venous port | port reservoir"
+    ),
+    _K.PACEMAKER: (
+        "icd | defibrillator | aicd | pacer | pacing device | pacing lead | pacer lead | pacing wire"
+        " | pacemaker lead | pacemaker wire | cardiac device | pulse generator | icd lead"
+        " | implantable cardioverter defibrillator | cardioverter defibrillator | dual chamber pacer"
+    ),
+    _K.ENTERIC_TUBE: (
+        "nasogastric tube | ng tube | ngt | orogastric tube | og tube | ogt | feeding tube"
+        " | dobhoff | dobbhoff | dobhoff tube | dobbhoff tube | gastric tube | nasoenteric tube"
+        " | nasogastric | orogastric | enteric feeding tube | nasojejunal tube | ng | og"
+        " | enteric catheter | nasointestinal tube | duotube | gastric drainage tube"
+    ),
+    _K.ENDOTRACHEAL_TUBE: "et tube | ett | tracheal tube | breathing tube | endotracheal",
+    _K.CHEST_TUBE: (
+        "pigtail catheter | pigtail | chest drain | thoracostomy tube | pleural drain | pleurx"
+        " | pleural catheter | intercostal drain | pleural tube | pigtail drain | pleurx catheter"
+        " | tube thoracostomy | pigtail pleural catheter | pleural drainage catheter"
+        " | intercostal tube | thoracic drain"
+    ),
 }
 _NONE = frozenset({"", "none", "nothing", "no", "no other", "nil"})
 _NEGATED = re.compile(r"\b(?:no|not|without|none)\b")
 _SEPARATORS = re.compile(r"[,;.\n]|\band\b")
+_TOKEN = re.compile(r"[^\W_]+")
+_IRREGULAR = {
+    "pneumothoraces": "pneumothorax",
+    "atelectases": "atelectasis",
+    "metastases": "metastasis",
+    "masses": "mass",
+    "apices": "apex",
+    "apexes": "apex",
+    "sulci": "sulcus",
+    "diagnoses": "diagnosis",
+    "hila": "hilum",
+    "foci": "focus",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +116,32 @@ class NamedTerms:
     unknown: tuple[str, ...]
 
 
-def _lexicon() -> dict[str, FindingKind]:
-    words = dict(_SYNONYMS)
+def singular(word: str) -> str:
+    """A lower-case English word without its plural ending."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def name_key(name: str) -> tuple[str, ...]:
+    """A name as it is looked up: its words in lower case and singular, punctuation dropped."""
+    return tuple(singular(word) for word in _TOKEN.findall(name.lower()))
+
+
+def _lexicon() -> dict[tuple[str, ...], FindingKind]:
+    names = {name_key(name): kind for kind, row in _SYNONYMS.items() for name in row.split("|")}
     for wording in Wording:
-        words |= {subject_words(wording, kind): kind for kind in FindingKind}
-    return words | {kind.value.replace("_", " "): kind for kind in FindingKind}
+        names |= {name_key(subject_words(wording, kind)): kind for kind in FindingKind}
+    return names | {name_key(kind.value.replace("_", " ")): kind for kind in FindingKind}
 
 
 LEXICON = _lexicon()
+"""Words of a name, see :func:`name_key`, to the finding it stands for."""
+_LONGEST = max(map(len, LEXICON))
 
 
 def named_terms(answer: str) -> NamedTerms:
@@ -81,5 +162,10 @@ def named_terms(answer: str) -> NamedTerms:
 
 def _lookup(term: str) -> FindingKind | None:
     """The finding whose longest name stands in ``term`` as whole words."""
-    names = [name for name in LEXICON if re.search(rf"\b{re.escape(name)}s?\b", term)]
-    return LEXICON[max(names, key=len)] if names else None
+    words = name_key(term)
+    for length in range(min(_LONGEST, len(words)), 0, -1):
+        for start in range(len(words) - length + 1):
+            kind = LEXICON.get(words[start : start + length])
+            if kind is not None:
+                return kind
+    return None
