@@ -245,6 +245,7 @@ def new_network(architecture: Architecture, tokenizer: Tokenizer, seed: int) -> 
         vision_end_token_id=tokenizer.token_to_id("<|vision_end|>"),
         tie_word_embeddings=tied,
     )
+    transformers.utils.logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = network(settings)

@@ -109,7 +109,10 @@ def load_model(folder: Path, *, threads: int = 0, device: str = "auto") -> Trans
         processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelRefused(f"{folder}: cannot be loaded: {type(error).__name__}") from error
+        raise ModelRefused(
+            f"{folder}: cannot be loaded: {type(error).__name__}; the files are as they were "
+            "sealed, so get the model anew and add it again"
+        ) from error
     check_pictures(folder, manifest, processor)
     network.to(place)
     model = assembled(network, tokenizer, processor, manifest)
@@ -136,12 +139,17 @@ def _network(folder: Path, made_as: Any, dtype: torch.dtype) -> Any:
         dtype=dtype,
         attn_implementation="sdpa",
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # listed below, by name
     )
     network, report = found
     # The library would fill a gap with fresh random weights and only log it.
-    faults = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
+    shapes = [name for name, *_ in report["mismatched_keys"]]
+    faults = sorted([*report["missing_keys"], *report["unexpected_keys"], *shapes])
     if faults:
-        raise ModelRefused(f"{folder}: weights and architecture disagree on {faults[0]}")
+        raise ModelRefused(
+            f"{folder}: config.json and the safetensors disagree on {faults[0]}; "
+            "get both from one version of the model and add it again"
+        )
     return network
 
 
