@@ -235,7 +235,8 @@ def load_manifest(folder: Path) -> Manifest:
         raise ModelRefused(f"{path}: {key}: {first['msg']}") from error
     if found.prompts_version != PROMPTS_VERSION:
         raise ModelRefused(
-            f"{path}: made for prompts {found.prompts_version}, this node asks {PROMPTS_VERSION}"
+            f"{path}: made for prompts {found.prompts_version}, this node asks {PROMPTS_VERSION}; "
+            "add the model again from its source"
         )
     return found
 
