@@ -13,6 +13,7 @@ from celery import Celery
 
 from cxr_node.config import Configuration, load
 
+_QUEUES = ("read", "publish", "deliver", "shadow")
 CONFIG_VARIABLE = "CXR_NODE_CONFIG"
 
 
@@ -36,7 +37,7 @@ app.conf.update(
     task_default_queue="read",
     task_ignore_result=True,
     task_reject_on_worker_lost=False,
-    task_routes={f"cxr.{queue}": {"queue": queue} for queue in ("read", "publish", "deliver")},
+    task_routes={f"cxr.{queue}": {"queue": queue} for queue in _QUEUES},
     worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     worker_prefetch_multiplier=1,

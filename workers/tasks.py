@@ -1,4 +1,4 @@
-"""The three tasks. Each drains what the database says is due, then returns."""
+"""The tasks. Each drains what the database says is due, then returns."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def publish() -> None:
 def deliver() -> None:
     """Send what the outbox holds."""
     stations().deliver()
+
+
+@app.task(name="cxr.shadow")  # type: ignore[untyped-decorator]
+def shadow() -> None:
+    """Second readings, compared and never delivered; in a worker of its own."""
+    stations().shadow()

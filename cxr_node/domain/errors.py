@@ -15,6 +15,7 @@ CxrNodeError
 ├── ModelRefused             a model folder fails its manifest, or the site may not use it
 ├── EngineUnavailable        the inference server gives no usable answer; try again later
 ├── AnswerRefused            a model answer does not fit its stage schema
+├── QuestionRefused          a person's follow-up question cannot be put
 ├── Undeliverable            a destination refused an object
 └── ConfigurationError       the configuration cannot be used as written
 
@@ -123,6 +124,12 @@ class AnswerRefused(CxrNodeError):
     """A model answer does not fit the schema of its stage."""
 
     code = "answer-refused"
+
+
+class QuestionRefused(CxrNodeError):
+    """A person's follow-up question cannot be put to the model; the message says why."""
+
+    code = "question-refused"
 
 
 class Undeliverable(CxrNodeError):

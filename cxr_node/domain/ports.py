@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import ModelIdentity
@@ -200,6 +200,14 @@ class Conversation(Protocol):
     def settle(self, answer: str) -> None: ...
 
 
+@runtime_checkable
+class ResumableConversation(Conversation, Protocol):
+    """A conversation that can be filled with what was said before, without asking again."""
+
+    def resume(self, turns: Sequence[tuple[str, str]]) -> None:
+        """Take prompts with their settled answers as said; only before the first question."""
+
+
 class VisionModel(Protocol):
     """A model that looks at radiographs."""
 
@@ -223,7 +231,7 @@ class Doorbell(Protocol):
     """Tells workers that there is work; names no study, may be lost or doubled."""
 
     def ring(self, queue: str) -> None:
-        """``queue`` is "read", "publish" or "deliver"."""
+        """``queue`` is "read", "publish", "deliver" or "shadow"."""
 
 
 class ObjectSender(Protocol):

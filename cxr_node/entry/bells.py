@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-QUEUES = ("read", "publish", "deliver")
+QUEUES = ("read", "publish", "deliver", "shadow")
 
 
 class LocalBell:

@@ -19,7 +19,7 @@ from cxr_node.entry.model_tables import acknowledged_words
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.reasoning.acknowledgement import acknowledgement
 from cxr_node.reasoning.engine_start import look_at_engine
-from cxr_node.reasoning.open_model import permitted
+from cxr_node.reasoning.open_model import permitted, read_identity
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from cxr_node import __version__
 from cxr_node.audit import log
 from cxr_node.domain.errors import CxrNodeError
-from cxr_node.entry import model_verbs
+from cxr_node.domain.findings import FindingKind
+from cxr_node.entry import audit_verbs, model_verbs
 from cxr_node.entry.options import ConfigOption, configuration, console, found
+from cxr_node.reasoning.prompts import FollowUpPreset
 
 app = typer.Typer(
     name="cxr-node",
@@ -25,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(model_verbs.app, name="model")
+app.add_typer(audit_verbs.audit_app, name="audit")
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")
@@ -40,16 +44,23 @@ def up(config: ConfigOption = None) -> None:
 @app.command(epilog="Example: cxr-node worker --config /etc/cxr-node.toml")
 def worker(
     config: ConfigOption = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Read silently with the model of shadow.path.")
+    ] = False,
     attached: Annotated[
         bool, typer.Option(help="A parent holds standard input and rings over it.", hidden=True)
     ] = False,
 ) -> None:
-    """Run one more reading worker against the same database and spool."""
+    """Run one more reading worker against the same database and spool.
+
+    With --shadow it reads with the second model (shadow.path): what it says is stored and
+    compared, never delivered.
+    """
     from cxr_node.entry.worker import run_worker
 
     chosen = configuration(config)
     log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
-    run_worker(chosen, attached=attached)
+    run_worker(chosen, attached=attached, shadow=shadow)
 
 
 @app.command(epilog="Example: cxr-node check --config /etc/cxr-node.toml")
@@ -108,15 +119,58 @@ def dicomize(
         console.print(str(path), highlight=False, soft_wrap=True)
 
 
-@app.command(epilog="Example: cxr-node replay 1.2.840.113619.2.1 --config /etc/cxr-node.toml")
+ModelOption = Annotated[
+    str, typer.Option(help="Model folder or name, where another than the configured one read it.")
+]
+
+
+@app.command(
+    epilog="Examples: cxr-node replay 1.2.840.113619.2.1 --config /etc/cxr-node.toml; "
+    "cxr-node replay 1.2.840.113619.2.1 --verify"
+)
 def replay(
-    study: Annotated[str, typer.Argument(help="Study Instance UID of a parked study.")],
+    study: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Change nothing: rebuild every prompt and compare.")
+    ] = False,
+    model: ModelOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Try a parked study again: its failed job, or its refused deliveries."""
-    from cxr_node.entry.replay import replay_study
+    """Try a parked study again, or with --verify rebuild its stored readings and compare.
 
-    console.print(replay_study(configuration(config), study))
+    Without --verify the failed job or the refused deliveries of a parked study are tried
+    again. With it nothing is queued or changed: exit 0 only if every stored prompt, picture
+    and answer is rebuilt identically, else 1.
+    """
+    from cxr_node.entry.replay import replay_study, verify_stored
+
+    chosen = configuration(config)
+    if verify:
+        raise typer.Exit(0 if verify_stored(chosen, study, model, console) else 1)
+    if model:
+        raise typer.BadParameter("--model belongs to --verify")
+    console.print(replay_study(chosen, study))
+
+
+@app.command(epilog="Example: cxr-node ask 1.2.840.113619.2.1 --preset differentials")
+def ask(
+    study: Annotated[str, typer.Argument(help="Study Instance UID of a study that was read.")],
+    question: Annotated[str, typer.Argument(help="A question in your own words.")] = "",
+    preset: Annotated[
+        FollowUpPreset | None, typer.Option(help="A prepared question instead.")
+    ] = None,
+    finding: Annotated[
+        FindingKind | None, typer.Option(help="The finding that the preset is about.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who asks; else the user of this machine.")] = "",
+    model: ModelOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Ask the model that read a study one more question. The answer is unverified AI text."""
+    from cxr_node.entry.ask import Asking, ask_study
+
+    wish = Asking(study, question, preset, finding, by, model)
+    ask_study(configuration(config), wish, console)
 
 
 @app.command(epilog="Example: cxr-node worklist --config /etc/cxr-node.toml")
@@ -142,7 +196,8 @@ def main() -> None:
     try:
         app()
     except CxrNodeError as error:
-        Console(stderr=True).print(f"[red]cxr-node:[/red] {error}", highlight=False)
+        words = Text("cxr-node: ", style="red") + Text(str(error))
+        Console(stderr=True).print(words, soft_wrap=True)
         sys.exit(2)
 
 

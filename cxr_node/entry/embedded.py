@@ -44,6 +44,9 @@ class EmbeddedNode:
         self.node = Node(config, bell)
         count = 0 if self._scaled else config.jobs.workers
         self._workers = [WorkerProcess(config_path, number) for number in range(count)]
+        second = bool(config.shadow.path) and not self._scaled
+        # Apart from the others: whether it works says nothing about whether the node does.
+        self._shadow = WorkerProcess(config_path, count, shadow=True) if second else None
         self._loops = self._build_loops()
         self._health = Health(self.node, self._loops, self._workers)
         self._web: WebServer | None = None
@@ -71,6 +74,9 @@ class EmbeddedNode:
         for worker in self._workers:
             self._local.on_ring("read", worker.ring)
             worker.start()
+        if self._shadow is not None:
+            self._local.on_ring("shadow", self._shadow.ring)
+            self._shadow.start()
         self.dicom_port = node.listener.start()
         self._web = WebServer(
             create_app(self._pages()), self._config.web.host, self._config.web.port
@@ -114,7 +120,7 @@ class EmbeddedNode:
             self._web.stop()
         for loop in self._loops:
             loop.stop()
-        for worker in self._workers:
+        for worker in (*self._workers, *((self._shadow,) if self._shadow else ())):
             worker.stop()
         self.node.close()
         emit(Event.NODE_STOPPED)

@@ -11,11 +11,12 @@ from cxr_node.domain.errors import CxrNodeError
 from cxr_node.entry.loops import Loop
 from cxr_node.entry.wiring import Node
 from cxr_node.entry.worker_process import WorkerProcess
-from cxr_node.store.jobs import JobState
+from cxr_node.store.jobs import JobKind, JobState
 from cxr_node.store.schema import JobRow
 from cxr_node.web.source import Component
 
 _UNCLAIMED_SECONDS = 60.0
+_COUNTS = JobRow.kind != JobKind.SHADOW  # a second reading may wait as long as it likes
 
 
 class Health:
@@ -63,9 +64,11 @@ class Health:
         """Seconds since a claim was last possible and not made; 0 with an empty queue."""
         with self._node.db.read() as session:
             oldest = session.scalar(
-                select(func.min(JobRow.created_at)).where(JobRow.state == JobState.WAITING)
+                select(func.min(JobRow.created_at)).where(JobRow.state == JobState.WAITING, _COUNTS)
             )
-            running = session.scalar(select(func.count()).where(JobRow.state == JobState.RUNNING))
+            running = session.scalar(
+                select(func.count()).where(JobRow.state == JobState.RUNNING, _COUNTS)
+            )
         if oldest is None or running:
             return 0.0
         waited: timedelta = self._node.clock.now() - oldest

@@ -25,6 +25,14 @@ def found(path: Path | None) -> Path | None:
     return path or (_DEFAULT_FILE if _DEFAULT_FILE.exists() else None)
 
 
+def with_model(config: Configuration, path: str) -> Configuration:
+    """The configuration with another model; an empty path leaves it as it is."""
+    if not path:
+        return config
+    named = config.model.model_copy(update={"path": path})
+    return config.model_copy(update={"model": named})
+
+
 def configuration(path: Path | None) -> Configuration:
     """The effective configuration. Raises :class:`cxr_node.domain.errors.ConfigurationError`."""
     named = found(path)

@@ -1,18 +1,25 @@
-"""``cxr-node replay``: a parked study gets another chance, by an operator's hand."""
+"""``cxr-node replay``: a parked study gets another chance, by an operator's hand.
+
+With ``--verify`` nothing is changed: the stored readings are rebuilt and compared.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from rich.console import Console
 from sqlalchemy.orm import Session
 
 from cxr_node.config import Configuration
-from cxr_node.domain.errors import CxrNodeError, IllegalMove
+from cxr_node.domain.errors import IllegalMove
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Clock
 from cxr_node.domain.study import StudyState
+from cxr_node.entry.options import with_model
 from cxr_node.entry.wiring import Node, open_bell
+from cxr_node.reasoning.open_model import read_facts
+from cxr_node.services.stored_runs import current_revision
+from cxr_node.services.verification import verify_study
 from cxr_node.store import jobs, outbox, studies
-from cxr_node.store.schema import RevisionRow, StudyRow
+from cxr_node.store.schema import RevisionRow
 
 
 def replay_study(config: Configuration, study_uid: str) -> str:
@@ -26,14 +33,31 @@ def replay_study(config: Configuration, study_uid: str) -> str:
         node.close()
 
 
+def verify_stored(config: Configuration, study_uid: str, model: str, console: Console) -> bool:
+    """Print a verdict on every stored reading; whether all are rebuilt identically.
+
+    Needs no weights. ``model`` names the one that read the study; empty is the configured
+    one. Raises :class:`CxrNodeError` when there is nothing to verify.
+    """
+    chosen = with_model(config, model)
+    node = Node(chosen, open_bell(chosen))
+    try:
+        facts = read_facts(chosen.model.path, cache=chosen.models_dir)
+        verdicts = verify_study(node.db, node.images, facts, Uid(study_uid))
+    finally:
+        node.close()
+    for verdict in verdicts:
+        console.print(str(verdict), markup=False, highlight=False, soft_wrap=True)
+    return all(verdict.identical for verdict in verdicts)
+
+
 def _parked_revision(session: Session, study_uid: Uid) -> RevisionRow:
-    study = session.scalar(select(StudyRow).where(StudyRow.study_uid == study_uid.text))
-    if study is None:
-        raise CxrNodeError("the node has never seen this study")
-    revision = studies.current_revision(session, study.id)
-    if revision is None or revision.state != StudyState.PARKED:
-        state = revision.state if revision else "without images"
-        raise IllegalMove(f"the study is {state}, not parked; there is nothing to replay")
+    revision = current_revision(session, study_uid.text)
+    if revision.state != StudyState.PARKED:
+        raise IllegalMove(
+            f"the study is {revision.state}, not parked; there is nothing to try again "
+            "(to rebuild its readings and compare, add --verify)"
+        )
     return revision
 
 

@@ -1,4 +1,4 @@
-"""The three kinds of work a worker does, each drained until nothing is due.
+"""The kinds of work a worker does, each drained until nothing is due.
 
 The embedded node runs them in threads and child processes, Celery in its tasks: the same
 functions, rung by different bells.
@@ -25,9 +25,9 @@ class Stations:
         """A node of its own for a worker process."""
         return cls(Node(config, open_bell(config)))
 
-    def read_batch(self) -> int:
-        """One batch of triage and read jobs; loads the model on first use."""
-        return self._node.inference.work()
+    def read_batch(self, more: Callable[[], bool] = lambda: True) -> int:
+        """Triage and read jobs while they come and ``more`` says so; loads the model first."""
+        return self._node.inference.work(more)
 
     def read(self) -> int:
         """Triage and read jobs, until none is waiting."""
@@ -41,6 +41,14 @@ class Stations:
     def deliver(self) -> int:
         """Objects go to their destinations."""
         return _drain(self._node.delivery.work)
+
+    def shadow_batch(self) -> int:
+        """One batch of second readings; loads the shadow model on first use."""
+        return self._node.shadow.work()
+
+    def shadow(self) -> int:
+        """Second readings, until none is waiting."""
+        return _drain(self.shadow_batch)
 
     def close(self) -> None:
         self._node.close()

@@ -12,17 +12,21 @@ from cxr_node.dicom.listener import Handlers, Listener
 from cxr_node.dicom.peers import Peers
 from cxr_node.dicom.store_scu import DimseSender
 from cxr_node.domain.eligibility import EligibilityPolicy
+from cxr_node.domain.errors import ConfigurationError, ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import Clock, Doorbell, SystemClock, VisionModel
 from cxr_node.domain.worklist import WorklistEntry
 from cxr_node.imaging.reader import PixelReader
 from cxr_node.reasoning.open_model import open_model, read_identity
+from cxr_node.reasoning.profiles import ProfiledModel
 from cxr_node.reporting.templates import Templates, load_templates
 from cxr_node.services.claims import Claims
 from cxr_node.services.delivery import Delivery
+from cxr_node.services.follow_up import FollowUps
 from cxr_node.services.inference import Inference
 from cxr_node.services.intake import Intake
 from cxr_node.services.publish import Publish
+from cxr_node.services.shadow import Shadow
 from cxr_node.spool.files import FileSpool
 from cxr_node.store.database import Database
 from cxr_node.store.worklist import worklist
@@ -62,7 +66,11 @@ class Node:
     def model(self) -> VisionModel:
         chosen = self.config.model
         return open_model(
-            chosen.path, threads=chosen.threads, device=chosen.device, cache=self.config.models_dir
+            chosen.path,
+            threads=chosen.threads,
+            device=chosen.device,
+            cache=self.config.models_dir,
+            engine=self.config.engine,
         )
 
     @cached_property
@@ -101,7 +109,38 @@ class Node:
             images=self.images,
             templates=self.templates,
             bell=self.bell,
+            shadow=bool(self.config.shadow.path),
         )
+
+    @cached_property
+    def shadow_model(self) -> VisionModel:
+        chosen = self.config.shadow
+        return open_model(
+            chosen.path,
+            threads=self.config.model.threads,
+            device=chosen.device,
+            cache=self.config.models_dir,
+            engine=self.config.engine,
+        )
+
+    @cached_property
+    def shadow(self) -> Shadow:
+        if not self.config.shadow.path:
+            raise ConfigurationError("shadow.path names no second model")
+        return Shadow(
+            db=self.db,
+            clock=self.clock,
+            claims=self.claims,
+            model=self.shadow_model,
+            images=self.images,
+        )
+
+    @cached_property
+    def follow_ups(self) -> FollowUps:
+        model = self.model
+        if not isinstance(model, ProfiledModel):
+            raise ModelRefused("this model has no profile to ask it by")
+        return FollowUps(db=self.db, clock=self.clock, images=self.images, model=model)
 
     @cached_property
     def publish(self) -> Publish:

@@ -19,6 +19,7 @@ from cxr_node.entry.stations import Stations
 from cxr_node.entry.wiring import Node, open_bell
 
 READY = "ready"
+_SHADOW_NICENESS = 10
 
 
 class _Parent:
@@ -39,6 +40,11 @@ class _Parent:
         if readable and not os.read(readable[0], 4096):
             self.ended = True
 
+    def goes_on(self) -> bool:
+        """Whether more work is wanted; asked between two questions, so it waits for nothing."""
+        self.wait(0.0)
+        return not self.ended
+
     def say_ready(self) -> None:
         if self._attached:
             sys.stdout.write(f"{READY}\n")
@@ -48,25 +54,32 @@ class _Parent:
         self.ended = True
 
 
-def run_worker(config: Configuration, *, attached: bool) -> None:
-    """Read until told to end. ``attached`` means that a parent holds our standard input."""
+def run_worker(config: Configuration, *, attached: bool, shadow: bool = False) -> None:
+    """Read until told to end. ``attached`` means that a parent holds our standard input.
+
+    With ``shadow`` it reads with the second model, and gives way to all other processes.
+    """
     parent = _Parent(attached)
     node = Node(config, open_bell(config))
     stations = Stations(node)
+    kind = "shadow" if shadow else "read"
     try:
-        emit(Event.MODEL_LOADED, model=node.model.identity.digest[:12])
-        emit(Event.WORKER_STARTED, kind="read")
+        if shadow:
+            os.nice(_SHADOW_NICENESS)
+        model = node.shadow_model if shadow else node.model
+        emit(Event.MODEL_LOADED, model=model.identity.digest[:12])
+        emit(Event.WORKER_STARTED, kind=kind)
         parent.say_ready()
         while not parent.ended:
-            if not _read(stations):
+            if not _read(stations, parent, shadow):
                 parent.wait(config.jobs.poll_seconds)
     finally:
         stations.close()
-        emit(Event.WORKER_STOPPED, kind="read")
+        emit(Event.WORKER_STOPPED, kind=kind)
 
 
-def _read(stations: Stations) -> int:
+def _read(stations: Stations, parent: _Parent, shadow: bool) -> int:
     try:
-        return stations.read_batch()
+        return stations.shadow_batch() if shadow else stations.read_batch(parent.goes_on)
     except StoreUnavailable:
         return 0

@@ -16,9 +16,12 @@ _PAUSE_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0)
 class WorkerProcess:
     """One supervised child running ``cxr-node worker --attached``."""
 
-    def __init__(self, config_path: Path | None, number: int) -> None:
+    def __init__(self, config_path: Path | None, number: int, *, shadow: bool = False) -> None:
+        kind = ("--shadow",) if shadow else ()
         named = ("--config", str(config_path)) if config_path else ()
-        self._command = [sys.executable, "-m", "cxr_node.entry.cli", "worker", "--attached", *named]
+        self._command = [
+            *(sys.executable, "-m", "cxr_node.entry.cli", "worker", *kind, "--attached", *named)
+        ]
         self._number = number
         self._closing = threading.Event()
         self._ready = threading.Event()

@@ -97,6 +97,12 @@ class CachedConversation:
         self._ids += settled
         self._draft = []
 
+    def resume(self, turns: Sequence[tuple[str, str]]) -> None:
+        """Take prompts with their answers as said; all are read with the next question."""
+        for prompt, answer in turns:
+            self._ids += self._engine.encode(self._transcript.ask(prompt))
+            self._ids += self._engine.encode(self._transcript.settle(answer))
+
     def close(self) -> None:
         """Say that the seat is another's now."""
         self._open = False

@@ -199,6 +199,49 @@ _PICTURES: dict[Wording, tuple[str, str]] = {
 }
 
 
+class FollowUpPreset(StrEnum):
+    """Questions that are often put after a reading."""
+
+    DIFFERENTIALS = "differentials"
+    STRUCTURED = "structured"
+    FINDING = "finding"
+
+
+_FOLLOW_UPS: dict[Wording, dict[FollowUpPreset, str]] = {
+    # The embedded model knows no words but those of its own questions.
+    Wording.BRIEF: {
+        FollowUpPreset.STRUCTURED: "report findings?",
+        FollowUpPreset.FINDING: "describe {x}?",
+    },
+    Wording.PLAIN: {
+        FollowUpPreset.DIFFERENTIALS: (
+            "Which diagnoses could explain these findings? Name the most likely one first, and "
+            "say for each how likely it is and what on the image speaks for and against it."
+        ),
+        FollowUpPreset.STRUCTURED: (
+            "Write a structured report of this chest radiograph under the headings Technique, "
+            "Comparison, Lungs, Pleura, Heart and mediastinum, Bones, Devices and Impression."
+        ),
+        FollowUpPreset.FINDING: (
+            "Look at the {x} again. Where is it, what on the image speaks for it, "
+            "and what speaks against it?"
+        ),
+    },
+}
+_FOLLOW_UPS[Wording.CHESTX] = _FOLLOW_UPS[Wording.PLAIN]
+
+
+def follow_up_words(wording: Wording, preset: FollowUpPreset, finding: str = "") -> str:
+    """A question put after a reading; empty where a model with this wording knows none.
+
+    Raises ``ValueError`` when ``finding`` is given or missing against the preset's nature.
+    """
+    if bool(finding) != (preset is FollowUpPreset.FINDING):
+        raise ValueError("only the preset finding is about a finding, and it needs one")
+    template = _FOLLOW_UPS[wording].get(preset, "")
+    return template.format(x=subject_words(wording, finding)) if finding else template
+
+
 def pictures_words(wording: Wording, *, reference_first: bool) -> str:
     """What stands before the first question when two studies are shown."""
     return _PICTURES[Wording.BRIEF if wording is Wording.BRIEF else Wording.PLAIN][reference_first]

@@ -32,6 +32,7 @@ def sweep(db: Database, clock: Clock, config: JobsSection, ring: Doorbell) -> No
             "read": jobs.claimable(session, _READING, now),
             "publish": jobs.claimable(session, (JobKind.PUBLISH,), now),
             "deliver": outbox.due(session, now),
+            "shadow": jobs.claimable(session, (JobKind.SHADOW,), now),
         }
     for queue, number in work.items():
         if number:
@@ -39,7 +40,7 @@ def sweep(db: Database, clock: Clock, config: JobsSection, ring: Doorbell) -> No
 
 
 def _park(session: Session, attempts: int, now: datetime) -> None:
-    """A lost quick look parks no study: its full reading still comes."""
+    """A lost quick look parks no study, its full reading still comes; nor does a second reading."""
     for kind in JobKind:
         parked = jobs.park_exhausted(session, now=now, max_attempts=attempts, kinds=(kind,))
         for revision_pk in parked:

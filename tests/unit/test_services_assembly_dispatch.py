@@ -204,4 +204,4 @@ def test_every_queue_with_work_is_rung_for(
         )
         outbox.add_delivery(session, row.id, "PACS", NOW)
     sweep(sqlite_database, clock, JobsSection(), bell)
-    assert bell.rings == ["read", "publish", "deliver"]
+    assert bell.rings == ["read", "publish", "deliver", "shadow"]
