@@ -6,8 +6,9 @@ add nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from cxr_node.domain.findings import (
     Advice,
@@ -28,11 +29,13 @@ from cxr_node.domain.findings import (
     Zone,
 )
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey, Turn
-from cxr_node.reasoning import boxes, consistency, no_finding
+from cxr_node.domain.stages import OPENING, QUALITY_DIMENSIONS, StageKey, Turn
+from cxr_node.reasoning import boxes, consistency, labels, no_finding
 from cxr_node.reasoning.certainty import certainty
+from cxr_node.reasoning.labels import Listed
 from cxr_node.reasoning.profiles import PHANTOMS, Profile
 from cxr_node.reasoning.terms import NamedTerms, named_terms
+from cxr_node.reasoning.trace import trace_parts
 from cxr_node.reasoning.transcript import picture_mark
 
 OUTSIDE_PHANTOMS = (
@@ -87,6 +90,8 @@ def assemble(
     warnings = list(notes)
     findings = _findings(said, study, warnings)
     terms = named_terms(said.answer(StageKey.FINDINGS, "other"))
+    opening = said.turn(StageKey.FINDINGS, OPENING)
+    listed = labels.read_labels(opening.answer) if opening else None
     reading = Reading(
         kind=study.kind,
         model=study.model,
@@ -97,24 +102,38 @@ def assemble(
         findings=findings,
         ratio=_ratio(said, study, warnings),
         skipped=tuple(SkippedStage(stage, reason) for stage, reason in skipped.items()),
-        dropped_terms=terms.unknown,
+        dropped_terms=_unique(terms.unknown, listed.unknown if listed else ()),
+        trace=trace_parts(opening.raw) if opening else (),
         outside_intended_use=_outside(study),
         turns=tuple(turns),
         prior=study.prior,
         pictures=tuple(map(picture_mark, study.shown)),
     )
-    return _checked(_with_words(reading, said), terms, warnings)
+    return _checked(_with_words(reading, said), terms, listed, warnings)
 
 
-def _checked(reading: Reading, terms: NamedTerms, warnings: list[str]) -> Reading:
+def _checked(
+    reading: Reading, terms: NamedTerms, listed: Listed | None, warnings: list[str]
+) -> Reading:
     """Statements are compared as they were made; only then No Finding takes certainty away."""
-    warnings += consistency.contradictions(reading, terms)
-    weighed = no_finding.weigh(reading, listed=False)
+    stated = replace(reading, contradictions=consistency.contradictions(reading, terms))
+    weighed = no_finding.weigh(stated, listed=listed is not None and listed.no_finding)
+    if listed is not None:
+        weighed = _held_against(weighed, listed, warnings)
+    weighed = consistency.doubted(weighed)
     warnings += [clash.words for clash in weighed.contradictions]
     refused = sum(not turn.accepted for turn in reading.turns)
     if refused:
         warnings.append(f"{refused} of {len(reading.turns)} answers were refused")
     return replace(weighed, warnings=tuple(warnings))
+
+
+def _held_against(reading: Reading, listed: Listed, warnings: list[str]) -> Reading:
+    """The findings after their answers were compared with the list of the trace."""
+    weighed = labels.weigh(reading.findings, listed)
+    warnings += weighed.warnings
+    clashes = (*reading.contradictions, *weighed.contradictions)
+    return replace(reading, findings=weighed.findings, contradictions=clashes)
 
 
 def _outside(study: Study) -> str:
@@ -228,6 +247,10 @@ def _ratio(said: Said, study: Study, warnings: list[str]) -> CardiothoracicRatio
 
 def _words(key: str) -> str:
     return key.replace("_", " ")
+
+
+def _unique(*lists: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(lists)))
 
 
 def _some(*words: str) -> tuple[str, ...]:

@@ -37,8 +37,7 @@ def weigh(reading: Reading, *, listed: bool) -> Reading:
 
     Without a pathology held present, or without a verdict of normal, it is returned as it is.
     """
-    held = [f for f in reading.present if not f.kind.is_device]
-    clashes = tuple(_clashes(reading, held, listed=listed)) if held else ()
+    clashes = (*called_normal(reading), *(_listed(reading) if listed else ()))
     if not clashes:
         return reading
     return replace(
@@ -48,14 +47,27 @@ def weigh(reading: Reading, *, listed: bool) -> Reading:
     )
 
 
-def _clashes(reading: Reading, held: Sequence[Finding], *, listed: bool) -> Iterator[Contradiction]:
-    kinds = tuple(f.kind for f in held)
-    names = ", ".join(kind.value.replace("_", " ") for kind in kinds)
-    if reading.abnormal is not None and reading.abnormal < NORMAL_BELOW:
-        yield Contradiction(Clash.OVERALL, f"the study was called normal, yet held: {names}", kinds)
-    if listed:
-        words = f"the reasoning ends in No Finding, yet held: {names}"
+def called_normal(reading: Reading) -> Iterator[Contradiction]:
+    """The overall verdict of normal beside pathologies held present."""
+    kinds = _held(reading)
+    if kinds and reading.abnormal is not None and reading.abnormal < NORMAL_BELOW:
+        words = f"the study was called normal, yet held: {_names(kinds)}"
+        yield Contradiction(Clash.OVERALL, words, kinds)
+
+
+def _listed(reading: Reading) -> Iterator[Contradiction]:
+    kinds = _held(reading)
+    if kinds:
+        words = f"the reasoning ends in No Finding, yet held: {_names(kinds)}"
         yield Contradiction(Clash.NO_FINDING, words, kinds)
+
+
+def _held(reading: Reading) -> tuple[FindingKind, ...]:
+    return tuple(f.kind for f in reading.present if not f.kind.is_device)
+
+
+def _names(kinds: Sequence[FindingKind]) -> str:
+    return ", ".join(kind.value.replace("_", " ") for kind in kinds)
 
 
 def _weighed(finding: Finding) -> Finding:

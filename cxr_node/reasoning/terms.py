@@ -22,8 +22,9 @@ _SYNONYMS: dict[FindingKind, str] = {
     ),
     _K.ATELECTASIS: "collapse | atelectatic change | atelectatic | subsegmental collapse",
     _K.CONSOLIDATION: (
-        "airspace disease | airspace consolidation | consolidative change | consolidative opacity"
-        " | consolidative | air space disease | air space consolidation | consolidated"
+        "airspace disease | airspace consolidation | consolidative change"
+        " | consolidative opacity | consolidative | air space disease | air space consolidation"
+        " | consolidated"
     ),
     _K.LUNG_OPACITY: (
         "infiltrate | infiltration | opacification | airspace opacity | interstitial pattern"
@@ -38,7 +39,8 @@ _SYNONYMS: dict[FindingKind, str] = {
     ),
     _K.CARDIOMEGALY: (
         "enlarged heart | enlarged cardiac silhouette | cardiac enlargement | big heart"
-        " | enlarged cardiac shadow | heart enlargement | enlarged heart size | cardiac dilatation"
+        " | enlarged cardiac shadow | heart enlargement | enlarged heart size"
+        " | cardiac dilatation"
     ),
     _K.ENLARGED_CARDIOMEDIASTINUM: (
         "enlarged cardiomediastinal silhouette | mediastinal widening | wide mediastinum"
@@ -61,20 +63,23 @@ _SYNONYMS: dict[FindingKind, str] = {
         " | internal jugular line | internal jugular catheter | internal jugular central line"
         " | internal jugular central venous catheter | jugular catheter | jugular line"
         " | subclavian line | subclavian catheter | subclavian central line | cvl"
-        " | subclavian central venous catheter | central catheter | swan ganz catheter | swan ganz"
-        " | dialysis catheter | hemodialysis catheter | vascular catheter | central venous access"
-        " | ij central line | ij central venous catheter | hickman | hickman catheter | permcath"
-        " | peripherally inserted central catheter | tunneled catheter | vas cath | quinton catheter"
-        " | tunnelled catheter | pulmonary artery catheter | broviac | central access line"
+        " | subclavian central venous catheter | central catheter | swan ganz catheter"
+        " | swan ganz | dialysis catheter | hemodialysis catheter | vascular catheter"
+        " | central venous access | ij central line | ij central venous catheter | hickman"
+        " | hickman catheter | permcath | peripherally inserted central catheter"
+        " | tunneled catheter | vas cath | quinton catheter | tunnelled catheter"
+        " | pulmonary artery catheter | broviac | central access line"
     ),
     _K.PORT: (
-        "port a cath | portacath | port a catheter | mediport | chest port | infusaport | powerport"
-        " | infusion port | port catheter | venous port | implanted venous port | port reservoir"
+        "port a cath | portacath | port a catheter | mediport | chest port | infusaport"
+        " | powerport | infusion port | port catheter | venous port | implanted venous port"
+        " | port reservoir"
     ),
     _K.PACEMAKER: (
-        "icd | defibrillator | aicd | pacer | pacing device | pacing lead | pacer lead | pacing wire"
-        " | pacemaker lead | pacemaker wire | cardiac device | pulse generator | icd lead"
-        " | implantable cardioverter defibrillator | cardioverter defibrillator | dual chamber pacer"
+        "icd | defibrillator | aicd | pacer | pacing device | pacing lead | pacer lead"
+        " | pacing wire | pacemaker lead | pacemaker wire | cardiac device | pulse generator"
+        " | icd lead | implantable cardioverter defibrillator | cardioverter defibrillator"
+        " | dual chamber pacer"
     ),
     _K.ENTERIC_TUBE: (
         "nasogastric tube | ng tube | ngt | orogastric tube | og tube | ogt | feeding tube"
@@ -85,9 +90,9 @@ _SYNONYMS: dict[FindingKind, str] = {
     _K.ENDOTRACHEAL_TUBE: "et tube | ett | tracheal tube | breathing tube | endotracheal",
     _K.CHEST_TUBE: (
         "pigtail catheter | pigtail | chest drain | thoracostomy tube | pleural drain | pleurx"
-        " | pleural catheter | intercostal drain | pleural tube | pigtail drain | pleurx catheter"
-        " | tube thoracostomy | pigtail pleural catheter | pleural drainage catheter"
-        " | intercostal tube | thoracic drain"
+        " | pleural catheter | intercostal drain | pleural tube | pigtail drain"
+        " | pleurx catheter | tube thoracostomy | pigtail pleural catheter"
+        " | pleural drainage catheter | intercostal tube | thoracic drain"
     ),
 }
 _NONE = frozenset({"", "none", "nothing", "no", "no other", "nil"})

@@ -1,0 +1,124 @@
+"""Statements about normal structures: "the heart is enlarged", "clear lungs".
+
+An enlarged structure becomes the term of a finding; a normal one becomes a statement that
+denies the findings of that structure. Everything else is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from cxr_node.domain.findings import FindingKind
+from cxr_node.reasoning.phrases import Unit
+from cxr_node.reasoning.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, Tag
+
+_BACK, _FORWARD = 10, 6
+_ENDS_SUBJECT = frozenset(
+    {Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.NOT_AFTER, Tag.GONE_AFTER, Tag.DOUBT_AFTER}
+)
+_ENDS_OBJECT = frozenset({Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.VERB, Tag.COMMA, Tag.NOT})
+_PLACES = frozenset({Tag.STRUCTURE, Tag.ZONE, Tag.SIDE})
+_SHORT_SENTENCE = 4
+
+
+def with_predicates(units: Sequence[Unit]) -> list[Unit]:
+    """The sentence with its predicates resolved; a predicate without a subject is a word."""
+    found: list[Unit] = []
+    for at, unit in enumerate(units):
+        if unit.tag is Tag.LARGE:
+            found.append(_enlarged(units, at))
+        elif unit.tag is Tag.NORMAL:
+            found.extend(_normal(units, at))
+        elif unit.tag is Tag.CHANGE and unit.value != "new" and _denied_change(units, at):
+            found.append(replace(unit, value="stable"))
+        else:
+            found.append(unit)
+    return found
+
+
+def _denied_change(units: Sequence[Unit], at: int) -> bool:
+    """No increase and no decrease: it is as it was."""
+    for unit in reversed(units[max(at - 3, 0) : at]):
+        if unit.tag is Tag.NOT:
+            return True
+        if unit.tag not in (Tag.WORD, Tag.LIMIT, Tag.SIZE):
+            break
+    return False
+
+
+def _enlarged(units: Sequence[Unit], at: int) -> Unit:
+    unit = units[at]
+    structures = [u for u in _subject(units, at) if u.tag is Tag.STRUCTURE] or [
+        u for u in _object(units, at) if u.tag is Tag.STRUCTURE
+    ]
+    for structure in structures[:1]:
+        if unit.value == BLUNTED and structure.value == ANGLE:
+            return replace(unit, tag=Tag.TERM, kind=FindingKind.PLEURAL_EFFUSION, weak=True)
+        kind = ENLARGED.get(structure.value)
+        if unit.value != BLUNTED and kind is not None:
+            return replace(unit, tag=Tag.TERM, value=structure.value, kind=kind)
+    return replace(unit, tag=Tag.WORD)
+
+
+def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
+    """One statement for each structure that is called normal."""
+    unit = units[at]
+    if _negated(units, at) or _clear_of(units, at):
+        yield replace(unit, tag=Tag.WORD)
+        return
+    places = _subject(units, at) or _object(units, at)
+    structures = [u.value for u in places if u.tag is Tag.STRUCTURE]
+    if not structures and unit.value == "clear" and places:
+        structures = [LUNG]
+    if not structures and _says_nothing_else(units):
+        structures = [ALL]
+    whole = any(u.value == ALL for u in places) and unit.value == "clear"
+    for value in structures:
+        yield replace(unit, value=LUNG if whole and value == ALL else value)
+    if not structures:
+        yield replace(unit, tag=Tag.WORD)
+
+
+def _says_nothing_else(units: Sequence[Unit]) -> bool:
+    quiet = all(u.tag in (Tag.NORMAL, Tag.VERB, Tag.WORD, Tag.ARTICLE) for u in units)
+    named = [u for u in units if u.tag is Tag.NORMAL and u.value == "normal"]
+    return quiet and bool(named) and len(units) < _SHORT_SENTENCE
+
+
+def _negated(units: Sequence[Unit], at: int) -> bool:
+    """Whether "not" stands before the predicate, perhaps with an adverb between."""
+    near = units[max(at - 2, 0) : at]
+    return any(u.tag in (Tag.NOT, Tag.PAST, Tag.DOUBT) for u in near)
+
+
+def _clear_of(units: Sequence[Unit], at: int) -> bool:
+    """Clear of one thing is not clear of all; nor is clear with an exception."""
+    behind = units[at + 1 : at + 3]
+    return bool(behind) and behind[0].tag in (Tag.NOT, Tag.EXCEPT)
+
+
+def _subject(units: Sequence[Unit], at: int) -> list[Unit]:
+    """Places that stand before a predicate and belong to it, nearest first."""
+    found: list[Unit] = []
+    for unit in reversed(units[max(at - _BACK, 0) : at]):
+        if unit.tag in _ENDS_SUBJECT or (unit.tag is Tag.VERB and found):
+            break
+        if unit.tag is Tag.EXCEPT:
+            return []
+        if unit.tag in _PLACES:
+            found.append(unit)
+    return found
+
+
+def _object(units: Sequence[Unit], at: int) -> list[Unit]:
+    """Places that a predicate before them belongs to, as in "normal heart size"."""
+    if at and units[at - 1].tag is Tag.VERB:
+        return []
+    found: list[Unit] = []
+    for unit in units[at + 1 : at + 1 + _FORWARD]:
+        if unit.tag in _ENDS_OBJECT or unit.tag is Tag.EXCEPT:
+            break
+        if unit.tag in _PLACES:
+            found.append(unit)
+    return found
