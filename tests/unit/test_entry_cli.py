@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,18 @@ from cxr_node.config import parse
 from cxr_node.entry.check import explain, find_problems
 from cxr_node.entry.cli import app
 
-VERBS = get_command(app).commands  # type: ignore[attr-defined]
+
+def _verbs(group: Any, before: str = "") -> dict[str, Any]:
+    """Every verb by all its words, groups and their verbs included."""
+    found = {}
+    for name, command in group.commands.items():
+        found[f"{before}{name}"] = command
+        if hasattr(command, "commands"):
+            found |= _verbs(command, f"{before}{name} ")
+    return found
+
+
+VERBS = _verbs(get_command(app))
 PEERS = """
 [[peer]]
 name = "modality"
