@@ -83,6 +83,8 @@ class EngineServer:
         self.retry_after = "0"
         self.honours_choices = True
         self.resizes_to = 0
+        self.starting = False
+        """Whether everything is answered 503, as while a proxy waits for the server."""
         self.max_logprobs = 20
         self.requests: list[dict[str, Any]] = []
         self.prompts: list[str] = []
@@ -216,7 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/version": {"version": self.owner.version},
             "/v1/models": {"object": "list", "data": [{"id": self.owner.served}]},
         }
-        if self.path in documents:
+        if self.owner.starting:
+            self._refuse(503, "starting")
+        elif self.path in documents:
             self._send(200, documents[self.path])
         else:
             self._refuse(404, "no such address")
@@ -227,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, "Unauthorized")
             return
         self.owner.keep(body)
-        trouble = self.owner.trouble()
+        trouble = Trouble.STARTING if self.owner.starting else self.owner.trouble()
         if trouble is not None and self._misbehave(trouble):
             return
         if refusal := self._fault(body):

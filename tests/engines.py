@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cxr_node.config import EngineSection
+from cxr_node.domain.ports import Ask, Reply
 from cxr_node.reasoning.profiles import EngineModel as ServedModel
 from cxr_node.reasoning.profiles import load_manifest, seal
+from tests.models import picture
 
 if TYPE_CHECKING:
     from cxr_node.reasoning.engine_model import EngineModel
@@ -22,6 +25,7 @@ SERVED = "tiny"
 VERSIONS = ">=0.11,<0.12"
 
 Open = Callable[..., "EngineModel"]
+CLOSED = Ask("effusion?", options=("present", "absent", "uncertain"))
 
 
 def served_folder(weights: Path, target: Path, *, versions: str = VERSIONS) -> Path:
@@ -36,6 +40,19 @@ def section(url: str, **changes: object) -> EngineSection:
     """The configuration for a server, with short limits."""
     limits = {"connect_seconds": 5.0, "answer_seconds": 30.0, "retries": 2, "cache_salt": "site"}
     return EngineSection.model_validate({"url": url} | limits | changes)
+
+
+def ask(model: EngineModel, question: Ask = CLOSED, *, seed: int = 0) -> Reply:
+    """The reply to one question about one picture."""
+    with model.begin([picture(seed)]) as talk:
+        return model.answer([(talk, question)])[0]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
