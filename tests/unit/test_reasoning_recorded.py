@@ -17,7 +17,7 @@ from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Ask, Conversation, Generated, PreparedImage, Reply
 from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.open_model import ModelFacts
-from cxr_node.reasoning.profiles import Calibration, Opening, Profile
+from cxr_node.reasoning.profiles import Calibration, Family, Opening, Profile
 from cxr_node.reasoning.recorded import (
     Difference,
     RecordedModel,
@@ -25,7 +25,7 @@ from cxr_node.reasoning.recorded import (
     rebuild,
     verifiable,
 )
-from cxr_node.reasoning.scripted import SCRIPTED_CHAT, Answer, ScriptedModel
+from cxr_node.reasoning.scripted import SCRIPTED_CHAT, Answer, Script, ScriptedModel
 from cxr_node.reasoning.staged import PriorPicture, Request, StagedReader
 from cxr_node.reasoning.transcript import Transcript
 from cxr_node.store.readings import from_document, to_document
@@ -78,6 +78,17 @@ def test_a_stored_run_is_rebuilt_whole(kind: ReadingKind) -> None:
     assert verifiable(reading)
     assert rebuild(reading, given, facts()) == reading
     assert difference(reading, given) is None
+
+
+@pytest.mark.parametrize("kind", list(ReadingKind))
+@pytest.mark.parametrize("family", list(Family))
+def test_every_family_is_rebuilt_in_its_own_manner(family: Family, kind: ReadingKind) -> None:
+    model = ScriptedModel(script=Script(family=family, answers=SICK))
+    given = request(picture(), kind)
+    reading = from_document(to_document(StagedReader(model).read(given)))
+    same = ModelFacts(model.identity, model.image_policy, model.profile, model.chat)
+    assert sum(turn.accepted for turn in reading.turns) > 10
+    assert first_difference(reading, rebuild(reading, given, same)) is None
 
 
 def test_refused_answers_are_refused_again(stored: Reading) -> None:
