@@ -56,6 +56,8 @@ class Pictures:
 
     def __init__(self) -> None:
         self.broken: dict[str, Exception] = {}
+        self.ready: dict[int, PreparedImage] = {}
+        """Pictures to be shown of some studies, by number."""
         self.asked: list[str] = []
 
     def inspect(self, path: Path, pixels: PixelFacts) -> None:
@@ -65,8 +67,9 @@ class Pictures:
         self.asked.append(instance.text)
         if instance.text in self.broken:
             raise self.broken[instance.text]
-        seed = int(instance.text.split(".")[3])
-        return replace(picture(seed), sop_instance_uid=instance)
+        number = int(instance.text.split(".")[3])
+        made = self.ready.get(number) or picture(number)
+        return replace(made, sop_instance_uid=instance)
 
 
 def unreadable() -> NotReadable:
