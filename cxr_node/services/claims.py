@@ -9,7 +9,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from cxr_node.config import JobsSection
-from cxr_node.domain.errors import LeaseLost, StoreUnavailable
+from cxr_node.domain.errors import (
+    EngineUnavailable,
+    LeaseLost,
+    ModelRefused,
+    StoreUnavailable,
+)
 from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.ports import Clock, Progress
 from cxr_node.domain.study import MOVES, StudyState
@@ -20,6 +25,11 @@ from cxr_node.store.jobs import Claim, JobKind, JobState
 from cxr_node.store.schema import RevisionRow
 from cxr_node.store.urgency import Invitation, Urgency
 
+_CURES: dict[type[Exception], str] = {
+    EngineUnavailable: "the inference server cannot be used; run cxr-node check, read its log",
+    ModelRefused: "another model answers than the configured one; run cxr-node check",
+}
+"""What to do about errors that a look at the node's own log would not explain."""
 _STUDY_STOPS_WITH = (JobKind.READ, JobKind.PUBLISH)
 """A failed quick look or second reading stops no study."""
 
@@ -112,6 +122,8 @@ class Hold:
 
     def ranks(self) -> dict[int, int]:
         """Job to the priority it has by now, of all that are held."""
+        if not self._held:
+            return {}
         with self._db.read() as session:
             return urgency.ranks(session, self._held)
 
@@ -158,31 +170,34 @@ class Hold:
         for claim in claims:
             emit_failure(Event.JOB_FAILED, error, job=claim.job_pk, kind=claim.kind)
             try:
-                self._hand_back(claim, type(error).__name__)
+                self._hand_back(claim, error)
             except LeaseLost:
                 self._lost([claim])
 
-    def _hand_back(self, claim: Claim, error: str) -> None:
-        now = self._clock.now()
+    def _hand_back(self, claim: Claim, error: Exception) -> None:
+        now, name = self._clock.now(), type(error).__name__
         with self._db.begin() as session:
             state = jobs.hand_back(
-                session, claim, error, now=now, max_attempts=self._limits.max_attempts
+                session, claim, name, now=now, max_attempts=self._limits.max_attempts
             )
             if claim.kind in _STUDY_STOPS_WITH:
                 _move_study(session, claim, state, error, now)
         if state is JobState.PARKED:
-            emit(Event.JOB_PARKED, job=claim.job_pk, kind=claim.kind, error=error)
+            emit(Event.JOB_PARKED, job=claim.job_pk, kind=claim.kind, error=name)
 
 
-def _move_study(session: Session, claim: Claim, state: JobState, error: str, now: datetime) -> None:
+def _move_study(
+    session: Session, claim: Claim, state: JobState, error: Exception, now: datetime
+) -> None:
     """What the page says of it: waiting again, or stopped until a person looks."""
     current = StudyState(session.get_one(RevisionRow, claim.revision_pk).state)
     parked = state is JobState.PARKED
     target = StudyState.PARKED if parked else StudyState.QUEUED
     if target not in MOVES[current] or (claim.kind is JobKind.PUBLISH and not parked):
         return  # it failed before it began, or was withdrawn or superseded meanwhile
+    cure = _CURES.get(type(error), "see the log, mend the cause")
     reason = (
-        f"{claim.kind} failed {claim.attempt} times ({error}): see the log, "
-        "mend the cause, then run cxr-node replay"
+        f"{claim.kind} failed {claim.attempt} times ({type(error).__name__}): {cure}, "
+        "then run cxr-node replay"
     )
     studies.move(session, claim.revision_pk, target, now, reason=reason if parked else "")
