@@ -24,7 +24,7 @@ from cxr_node.reasoning.profiles import (
     Profile,
     seal,
 )
-from cxr_node.reasoning.prompts import Wording, every_option, every_prompt
+from cxr_node.reasoning.prompts import LETTERS, Wording, every_option, every_prompt
 from cxr_node.reasoning.words import REPORT_WORDS
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def build_tokenizer(architecture: Architecture) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=900, initial_alphabet=pre.ByteLevel.alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator(said, trainer)
+    letters = " ".join(f" {letter}" for letter in LETTERS * 50)  # one token each, as published
+    tokenizer.train_from_iterator([*said, letters], trainer)
     tokenizer.add_special_tokens([AddedToken(t, special=True) for t in SPECIAL_TOKENS])
     thinks = THINK_TOKENS if architecture is Architecture.QWEN3_VL else ()
     plain = [*PLAIN_TOKENS, *thinks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from cxr_node.domain.ports import ImagePolicy, PreparedImage
 from cxr_node.domain.stages import GRAPH, OPENING, AnswerKind, StageKey
 from cxr_node.entry.cli import app
 from cxr_node.imaging.prepare import place
+from cxr_node.reasoning.engine_model import EngineModel
 from cxr_node.reasoning.open_model import open_model, read_facts, read_identity
 from cxr_node.reasoning.profiles import Architecture, Family
 from cxr_node.reasoning.prompts import NOT_ASSESSED
 from cxr_node.reasoning.staged import StagedReader
 from cxr_node.reasoning.transformers_model import TransformersModel
 from tests.asking import request
+from tests.engine_network import EngineNetwork
+from tests.engine_server import EngineServer
+from tests.engines import SERVED, VERSIONS, section
 from tests.families import BuildFamily, build_family
 from tests.models import picture
 
@@ -162,6 +167,30 @@ def test_triage_needs_no_trace(model: TransformersModel) -> None:
     read = StagedReader(model).read(request(image, ReadingKind.TRIAGE))
     assert read.turns
     assert not any(turn.question == OPENING for turn in read.turns)
+
+
+def test_the_same_weights_on_a_server_are_opened_by_name(
+    published: BuildFamily, tmp_path: Path
+) -> None:
+    """Added without weights, opened where the configuration says, read as the weights here."""
+    config = tmp_path / "site.toml"
+    config.write_text('[node]\ndata_dir = "data"\n[spool]\nreserve_bytes = 0\n')
+    common = ("--family", Family.CHESTX_REASONER, "--accept-licence", "Dr Person")
+    run("add", str(published(A.QWEN2_VL)), "--name", "here", *common, config=config)
+    served = ("--engine", SERVED, "--engine-versions", VERSIONS)
+    run("add", "--name", "far", *served, *common, config=config)
+    assert SERVED in run("info", "far", config=config)
+    models = tmp_path / "data" / "models"
+    here = open_model("here", threads=1, device="cpu", cache=models)
+    asked = request(_shown(here.image_policy), ReadingKind.TRIAGE)
+    with EngineServer(EngineNetwork(models / "here")) as server:
+        far = open_model("far", cache=models, engine=section(server.url))
+        assert isinstance(far, EngineModel)
+        with closing(far):
+            found = StagedReader(far).read(asked)
+    expected = StagedReader(here).read(asked)
+    assert [t.answer for t in found.turns] == [t.answer for t in expected.turns]
+    assert found.model != expected.model
 
 
 @pytest.mark.parametrize("architecture", Architecture)
