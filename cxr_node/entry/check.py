@@ -78,7 +78,7 @@ def _add_section(table: Table, name: str, section: BaseModel) -> None:
 def _masked(key: str, value: object) -> str:
     if key in ("url", "broker_url") and value:
         return make_url(str(value)).render_as_string(hide_password=True)
-    return "(set)" if key == "uid_key" and value else str(value)
+    return "(set)" if key in ("uid_key", "cache_salt") and value else str(value)
 
 
 def find_problems(config: Configuration) -> Iterator[str]:
@@ -156,10 +156,13 @@ def _look_at_shadow(config: Configuration) -> None:
 
 
 def _look_at_engine(config: Configuration) -> None:
-    """Ask the inference server who it is, where the model's weights are on one."""
+    """Ask the inference server who it is, where the model's weights are on one.
+
+    An address that no model uses is a problem too: somebody believes that it is used.
+    """
     try:
         _, manifest = permitted(config.model.path, config.models_dir)
     except ModelRefused:
         return  # a script, or named as a problem of model.path
-    if manifest.engine is not None:
+    if manifest.engine is not None or (config.engine.url and not config.shadow.path):
         look_at_engine(manifest, config.engine)

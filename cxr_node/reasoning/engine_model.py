@@ -122,7 +122,7 @@ class EngineModel:
         self._served = manifest.engine.served_name
         self._salt = site_salt
         self._identity = identity(manifest)
-        self._pixels = _pixel_bounds(manifest)
+        self._pixels = pixel_bounds(manifest)
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="engine")
 
     @property
@@ -245,7 +245,7 @@ def _salt(site_salt: str, images: Sequence[PreparedImage]) -> str:
     return digest.hexdigest()
 
 
-def _pixel_bounds(manifest: Manifest) -> dict[str, int]:
+def pixel_bounds(manifest: Manifest) -> dict[str, int]:
     """Least and most pixels of a picture that the server shall take as it is."""
     policy = manifest.image_policy
     least = KINDS[manifest.architecture].cell ** 2
