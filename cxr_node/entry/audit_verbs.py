@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +22,11 @@ JsonOption = Annotated[
 ]
 
 
-@audit_app.command(epilog="Example: cxr-node audit shadow --since 2026-01-31 --json shadow.json")
+@audit_app.command(epilog="Example: cxr-node audit shadow --since 30 --json shadow.json")
 def shadow(
     since: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Only comparisons made on this day or later."),
-    ] = None,
+        float, typer.Option(min=0, help="Only comparisons of the last so many days; 0: all.")
+    ] = 0,
     json_file: JsonOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -39,9 +38,9 @@ def shadow(
     chosen = configuration(config)
     node = Node(chosen, open_bell(chosen))
     try:
+        earliest = node.clock.now() - timedelta(days=since) if since else None
         with node.db.read() as session:
-            first_day = since.replace(tzinfo=UTC) if since else None
-            found = comparisons(compared_since(session, first_day))
+            found = comparisons(compared_since(session, earliest))
     finally:
         node.close()
     print_comparisons(found, console)
