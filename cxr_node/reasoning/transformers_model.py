@@ -24,6 +24,7 @@ from cxr_node.reasoning.conversation import CachedConversation
 from cxr_node.reasoning.forward import Engine, Pictures
 from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest, verify
 from cxr_node.reasoning.slots import Slots
+from cxr_node.reasoning.windows import batch_windows
 
 
 class TransformersModel:
@@ -128,6 +129,8 @@ def assembled(
     Raises :class:`ModelRefused` when tokenizer, network and manifest do not fit together.
     """
     network.train(False)
+    if network.device.type == "cuda":  # on a processor the calls cost less than the copies
+        batch_windows(network)
     return TransformersModel(_engine(network, tokenizer, manifest), processor, manifest)
 
 
