@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from sqlalchemy import select
 
 from cxr_node.config import JobsSection
 from cxr_node.domain.errors import LeaseLost
+from cxr_node.domain.events import Event
 from cxr_node.domain.ports import FakeClock, Progress, SystemClock
 from cxr_node.domain.study import StudyState
 from cxr_node.services.claims import Claims
@@ -125,6 +127,20 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None
     assert states(database)[0] == JobState.DONE
 
 
+def test_a_failure_after_the_lease_was_lost_hands_nothing_back(database: Database) -> None:
+    """The other worker's claim stands, and the first one goes on with its next job."""
+    revision_pk = add_job(database)
+
+    def fail(claim: Claim, progress: Progress) -> None:
+        with database.begin() as session:
+            job = session.query(JobRow).filter_by(revision_pk=revision_pk).one()
+            job.token, job.owner = job.token + 1, "other"
+        raise RuntimeError("the model broke")
+
+    assert Claims(database, SystemClock(), LIMITS, "me").work((JobKind.READ,), fail) == 1
+    assert states(database) == (JobState.RUNNING, StudyState.REASONING)
+
+
 def test_work_that_moves_on_keeps_its_lease(database: Database) -> None:
     add_job(database)
     other = Claims(database, SystemClock(), LIMITS, "other")
@@ -157,3 +173,32 @@ def test_progress_says_when_the_lease_is_gone(sqlite_database: Database) -> None
         for _ in range(100):
             beat.progress(mine)
             threading.Event().wait(0.05)
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_stalled_beat_pauses_and_goes_on_with_the_work(
+    sqlite_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cxr_node")
+    add_job(sqlite_database)
+    clock = FakeClock()
+
+    def lease_until() -> datetime | None:
+        with sqlite_database.read() as session:
+            return session.scalars(select(JobRow.lease_until)).one()
+
+    claims = Claims(sqlite_database, clock, LIMITS.model_copy(update={"beat_seconds": 0.02}), "me")
+    with claims.hold() as hold:
+        [mine] = hold.take((JobKind.READ,))
+        first = lease_until()
+        clock.advance(LIMITS.stall_seconds + 0.1)
+        until(lambda: Event.LEASE_EXPIRED in caplog.messages)
+        assert lease_until() == first
+        hold.progress(mine)
+        until(lambda: lease_until() != first)

@@ -76,6 +76,15 @@ def test_another_patient_is_never_a_prior(room: ReadingRoom, other: PatientFacts
     assert room.pictures.asked == ["1.2.3.9.1.1"]
 
 
+def test_a_prior_is_found_behind_many_newer_studies_of_others(room: ReadingRoom) -> None:
+    room.add(1, None, patient=JANE, date="20250101")
+    for number in range(20, 45):
+        room.add(number, None, date="20251224")
+    said = read(room)
+    assert said.prior is not None
+    assert said.prior.study_uid.text == "1.2.3.1"
+
+
 def test_two_without_an_id_are_not_the_same(room: ReadingRoom) -> None:
     nameless = PatientFacts(patient_id="", issuer="NORTH", name="DOE^JANE")
     room.add(1, None, patient=nameless, date="20251224")
