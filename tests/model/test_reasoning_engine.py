@@ -12,20 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from cxr_node.domain.findings import Finding, Reading, ReadingKind
+from cxr_node.domain.findings import Finding, PriorStudy, Reading, ReadingKind
+from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Ask, Generated, PreparedImage, VisionModel
 from cxr_node.domain.stages import Turn
 from cxr_node.reasoning.embedded import embedded_folder
 from cxr_node.reasoning.engine_start import open_engine
-from cxr_node.reasoning.profiles import Architecture
-from cxr_node.reasoning.staged import StagedReader
+from cxr_node.reasoning.profiles import Architecture, MannerKind, PictureOrder
+from cxr_node.reasoning.prompts import Wording
+from cxr_node.reasoning.staged import PriorPicture, Request, StagedReader
 from cxr_node.reasoning.transformers_model import TransformersModel, load_model
 from tests.asking import generate, request, score
 from tests.engine_network import EngineNetwork
 from tests.engine_server import EngineServer
 from tests.engines import Open, section, served_folder
-from tests.families import BuildFamily
-from tests.models import picture
+from tests.families import BuildFamily, build_family, seal_plainly
+from tests.models import picture, reference
 
 NEAR = 1e-4
 
@@ -147,6 +149,9 @@ def test_every_request_is_the_former_with_something_added(
         for body in engine_server.requests
     }
     assert len(fixed) == 1
+    # What the model's own generation settings would else bring in.
+    assert all(body["temperature"] == 0.0 for body in engine_server.requests)
+    assert all(body["repetition_penalty"] == 1.0 for body in engine_server.requests)
     assert engine_server.cached == sorted(engine_server.cached)
     assert engine_server.cached[1] >= 64  # the picture at least
 
@@ -216,6 +221,39 @@ def test_each_architecture_is_framed_by_its_own_template(
             found = score(served, talk, "How is the tube positioned?", options)
         served.close()
     assert all(value <= 0.0 for value in found)
+
+
+def test_letters_and_two_pictures_read_as_the_model_itself(tmp_path: Path) -> None:
+    """ChestX-Reasoner's way of asking: the earlier picture first, options under letters."""
+    folder = build_family(tmp_path / "weights", Architecture.QWEN2_VL)
+    seal_plainly(
+        folder,
+        Architecture.QWEN2_VL,
+        wording=Wording.CHESTX,
+        manner=MannerKind.LETTERED,
+        pictures=2,
+        order=PictureOrder.REFERENCE_FIRST,
+    )
+    own = load_model(folder, threads=1, device="cpu")
+    images = [picture(seed) for seed in (10, 11)]
+    asked = Request(
+        images[:1],
+        [reference(images[0])],
+        ReadingKind.TRIAGE,
+        quality_control=True,
+        prior=PriorPicture(PriorStudy(Uid("1.2.9"), reference(images[1])), images[1]),
+    )
+    with EngineServer(EngineNetwork(folder)) as server:
+        served = open_engine(served_folder(folder, tmp_path / "served"), section(server.url))
+        found = StagedReader(served).read(asked)
+        served.close()
+    expected = StagedReader(own).read(asked)
+    assert len(found.turns) == 20
+    assert_same(found, expected)
+    first = next(body for body in server.requests[3:] if len(body["messages"]) == 3)
+    parts = first["messages"][1]["content"]
+    assert [part["type"] for part in parts] == ["image_url", "image_url", "text"]
+    assert parts[0] != parts[1]
 
 
 def test_the_token_is_sent_and_in_no_log(
