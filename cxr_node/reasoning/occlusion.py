@@ -2,6 +2,10 @@
 
 A finding that stays when its box is hidden was not seen there. One that goes when a place
 of the same size elsewhere is hidden goes for any disturbance, which proves nothing either.
+
+What hides a place is not the healthy anatomy of that place. Where it wipes out something a
+model relies on, such as the air in the trachea, the model may take the filling itself for
+the finding; so "survives" is a question to a person, not a proof.
 """
 
 from __future__ import annotations

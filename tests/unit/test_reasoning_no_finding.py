@@ -13,9 +13,11 @@ from cxr_node.domain.findings import (
     ReadingKind,
 )
 from cxr_node.domain.priority import Priority
+from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning import no_finding
 from cxr_node.reasoning.scripted import Answer, ScriptedModel
 from cxr_node.reasoning.staged import StagedReader
+from cxr_node.reporting.narrative import conclusion, stage_texts
 from cxr_node.reporting.templates import load_templates
 from cxr_node.services.prioritise import decide
 from tests.asking import request
@@ -121,3 +123,8 @@ def test_the_demoted_finding_is_shown_with_the_contradiction(kind: ReadingKind) 
     assert found.probability == pytest.approx(0.9)
     assert Clash.OVERALL in {c.clash for c in reading.contradictions}
     assert any("called normal, yet held: pleural effusion" in w for w in reading.warnings)
+    templates = load_templates()
+    told = conclusion(reading, decide(reading, templates), templates.wording)
+    named = templates.wording.conclusion.uncertain.split("{")[0]
+    assert "pleural effusion" in told[told.lower().index(named.lower()) :].lower()
+    assert "pleural effusion 90" in stage_texts(reading, templates.wording)[StageKey.FINDINGS]
