@@ -250,6 +250,9 @@ def new_network(architecture: Architecture, tokenizer: Tokenizer, seed: int) -> 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = network(settings)
+        for table in (made.get_input_embeddings(), made.get_output_embeddings()):
+            # No trained model writes a picture's place; a row of nothing is never the likeliest.
+            table.weight.data[[settings.image_token_id, settings.video_token_id]] = 0
         made.to(torch.bfloat16)
     made.train(False)
     return made
