@@ -120,7 +120,8 @@ def test_a_failing_shadow_parks_its_job_and_nothing_else(start: Start) -> None:
     for each in (node, alone):
         each.read(image())
     for _ in range(3):
-        node.stations.shadow_batch()
+        assert node.stations.shadow_batch() == 1
+        assert told(node) == told(alone)
     for each in (node, alone):
         each.publish()
     states = {row["kind"]: row["state"] for row in node.rows(JobRow)}

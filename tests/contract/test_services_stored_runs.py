@@ -98,6 +98,17 @@ def test_a_prior_is_shown_again(node: WholeNode) -> None:
     assert all(verdict.identical for verdict in verdicts(node, later))
 
 
+def test_a_prior_that_could_not_be_shown_is_again_not(node: WholeNode) -> None:
+    node.read(radiograph(StudyDate="20250101", StudyTime="100000"))
+    (row,) = node.rows(InstanceRow)
+    Path(row["path"]).write_bytes(b"no image")
+    later = node.read(radiograph(StudyDate="20250401", StudyTime="100000"))
+    whole = node.rows(ReadingRow)[-1]["document"]
+    reasons = {skipped["stage"]: skipped["reason"] for skipped in whole["skipped"]}
+    assert "could be prepared" in reasons["comparison"]
+    assert all(verdict.identical for verdict in verdicts(node, later))
+
+
 def test_an_altered_picture_is_named(node: WholeNode, study: str) -> None:
     change_file(node, pixels=True)
     for verdict in verdicts(node, study):
