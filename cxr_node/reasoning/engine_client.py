@@ -140,8 +140,10 @@ class EngineClient:
                 attempt += 1
                 too_late = self._clock.monotonic() + wait >= deadline
                 if attempt > self._section.retries or too_late:
-                    raise self._unavailable(trouble.words) from trouble
-                emit(Event.ENGINE_RETRY, attempt=attempt, reason=trouble.words)
+                    words = f"{trouble.words}: see that it runs, read its log"
+                    raise self._unavailable(words) from trouble
+                reason = trouble.words.replace(" ", "-")
+                emit(Event.ENGINE_RETRY, attempt=attempt, reason=reason)
                 self._pause(wait)
             else:
                 self._away = False
@@ -157,6 +159,8 @@ class EngineClient:
             ) as answer:
                 content = self._read(answer, deadline)
         except (httpx.ConnectTimeout, httpx.ConnectError, httpx.PoolTimeout) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise self._unavailable("is not trusted: mend engine.ca_file") from error
             raise _Passing("cannot be reached") from error
         except httpx.TimeoutException as error:
             raise self._late() from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cxr_node.domain.errors import (
     EngineUnavailable,
     ModelRefused,
 )
+from cxr_node.domain.events import Event
 from cxr_node.domain.findings import Presence, ReadingKind
 from cxr_node.domain.ports import Ask, FakeClock, Generated
 from cxr_node.domain.stages import Turn
@@ -145,12 +147,19 @@ def test_another_models_answer_is_refused(open_served: Open, engine_server: Engi
 
 @pytest.mark.parametrize("trouble", [Trouble.GATEWAY, Trouble.STARTING, Trouble.BUSY, Trouble.DROP])
 def test_what_passes_is_tried_again(
-    trouble: Trouble, open_served: Open, engine_server: EngineServer
+    trouble: Trouble,
+    open_served: Open,
+    engine_server: EngineServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = open_served()
     engine_server.requests.clear()
     engine_server.troubles = [trouble, trouble]
-    assert isinstance(ask(model), tuple)
+    with caplog.at_level(logging.INFO):
+        assert isinstance(ask(model), tuple)
+    told = [r.__dict__["event_fields"] for r in caplog.records if r.msg == Event.ENGINE_RETRY]
+    assert [fields["attempt"] for fields in told] == [1, 2]
+    assert all(" " not in fields["reason"] for fields in told)  # the log would withhold it
     assert engine_server.requests[0] == engine_server.requests[1] == engine_server.requests[2]
 
 
