@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -102,3 +103,24 @@ def test_without_a_broker_intake_goes_on_and_the_backlog_is_read_later(
         stack.enter_context(celery_worker(scaled.config, "all", "read,publish,deliver"))
         assert scaled.settled(image.StudyInstanceUID).state is StudyState.DELIVERED
     assert len(reports(image.StudyInstanceUID)) == 1
+
+
+def test_a_second_model_reads_in_a_worker_of_its_own(scaled: RunningNode, tmp_path: Path) -> None:
+    shadow = script(tmp_path / "shadow", name="second")
+    with scaled.config.open("a") as stream:
+        stream.write(f'[shadow]\npath = "{shadow}"\n')
+    image, written = radiograph(), tmp_path / "shadow.json"
+
+    def compared() -> bool:
+        scaled.command("audit", "shadow", "--json", str(written))
+        found = json.loads(written.read_text())["comparisons"]
+        return bool(found) and found[0]["second"]["name"] == "second"
+
+    with ExitStack() as stack:
+        stack.enter_context(scaled)
+        stack.enter_context(celery_worker(scaled.config, "all", "read,publish,deliver"))
+        scaled.send(save(image, tmp_path / "in"))
+        assert scaled.settled(image.StudyInstanceUID).state is StudyState.DELIVERED
+        assert not compared()
+        stack.enter_context(celery_worker(scaled.config, "shadow", "shadow"))
+        scaled.until(compared, 90, "read a second time")
