@@ -169,6 +169,17 @@ class Ask:
     max_new_tokens: int = 0
     lead: str = ""
     stop: tuple[str, ...] = ()
+    ahead: tuple[Foreseen, ...] = ()
+    """Closed questions that will follow if the answers fall as expected: a hint. A model may
+    score them in the same pass; its replies are those it would give without the hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A closed question that may follow, and the answer expected to be settled before it."""
+
+    answer: str
+    ask: Ask
 
 
 @dataclass(frozen=True, slots=True)

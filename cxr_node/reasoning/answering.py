@@ -1,21 +1,24 @@
 """Questions of several studies, answered together.
 
 One forward reads all questions; in it the options of every closed question are scored as
-branches behind it. Open answers then grow in step, one token of each study a forward, until
-their own end. What a study is answered does not depend on the others.
+branches behind it, and so are the closed questions foreseen behind it. Open answers then grow
+in step, one token of each study a forward, until their own end. What a study is answered does
+not depend on the others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 
 from cxr_node.domain.errors import AnswerRefused
-from cxr_node.domain.ports import Ask, Generated, Reply
+from cxr_node.domain.ports import Ask, Generated, Reply, Scores
 from cxr_node.reasoning.conversation import CachedConversation
-from cxr_node.reasoning.forward import Engine, Piece, forward
+from cxr_node.reasoning.forward import Branch, Engine, Piece, forward
 
 TOO_LONG = "the dialogue is longer than the model's context"
 NOT_FINITE = "the model's scores are not finite"
@@ -49,44 +52,115 @@ class _Turn:
         self.reply = AnswerRefused(problem)
 
 
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """A closed question in a line of text: its options as tokens, and where they follow."""
+
+    options: tuple[str, ...]
+    branches: list[list[int]]
+    after: int
+    """How many tokens of the foreseen line stand before the answer; 0 for the question asked."""
+
+    def wanted(self, head: int, first: int) -> list[tuple[int, int]]:
+        """Row of logits and token to be looked up in it, branch after branch.
+
+        ``head`` is the row of the token before the options, ``first`` that of the first branch.
+        """
+        found = []
+        for branch in self.branches:
+            found.append((head, branch[0]))
+            found += [(first + i, token) for i, token in enumerate(branch[1:])]
+            first += len(branch) - 1
+        return found
+
+    @property
+    def fed(self) -> list[list[int]]:
+        """A branch's last token is only predicted, so it need not be read."""
+        return [branch[:-1] for branch in self.branches]
+
+    def totals(self, scores: Sequence[float]) -> Scores:
+        """Log-probability of each option, from those of its tokens."""
+        ends = accumulate(map(len, self.branches), initial=0)
+        return tuple(sum(scores[a:b]) for a, b in pairwise(ends))
+
+
 class _Scoring(_Turn):
-    """A closed question: log-probability of each option, in one forward (exact)."""
+    """A closed question: log-probability of each option, in one forward (exact).
+
+    The questions foreseen behind it are scored in the same forward, each with the answers
+    expected before it in its past.
+    """
 
     def __init__(self, engine: Engine, talk: CachedConversation, ask: Ask) -> None:
         super().__init__(engine, talk, ask)
-        branches = [engine.encode(option) for option in ask.options]
-        if _one_starts_another(branches):
-            # Only the end tells "mild" from "mild or moderate"; else it would add noise.
-            end = engine.encode(engine.chat.answer_suffix)[:1]
-            branches = [branch + end for branch in branches]
-        self._branches = branches
-        if talk.tokens + max(map(len, branches)) > engine.positions:
+        self.reply = talk.foretold(ask.options)
+        if self.reply is not None:
+            return
+        self._line: list[int] = []
+        self._closed = [_Closed(ask.options, _branches(engine, ask.options), 0)]
+        if not self._fits(0):
             self.reply = AnswerRefused(TOO_LONG)
+            return
+        self._foresee(ask)
+
+    def _fits(self, more: int) -> bool:
+        longest = max(map(len, self._closed[-1].branches))
+        return self.talk.tokens + more + longest <= self._engine.positions
+
+    def _foresee(self, ask: Ask) -> None:
+        """Write on as expected, up to the first text that would not be settled so."""
+        encode, chat = self._engine.encode, self._engine.chat
+        lead = list(self.talk.draft)
+        for foreseen in ask.ahead:
+            settled = encode(chat.answer(foreseen.answer))
+            if settled[: len(lead)] != lead:
+                return
+            asked, after = foreseen.ask, settled[len(lead) :]
+            lead = encode(asked.lead)
+            after += encode(chat.question(asked.prompt, first=False)) + lead
+            length = len(self._line) + len(after)
+            closed = _Closed(asked.options, _branches(self._engine, asked.options), length)
+            self._closed.append(closed)
+            if not self._fits(length):
+                self._closed.pop()
+                return
+            self._line += after
 
     def piece(self) -> Piece:
-        """A branch's last token is only predicted, so it need not be read."""
-        fed = [branch[:-1] for branch in self._branches]
-        return Piece(self.talk.seat, self.talk.delta, self.talk.pending, fed)
+        stem = self.talk.pending
+        heads = [len(stem) - 1 + closed.after for closed in self._closed]
+        branches = [
+            Branch(head, branch)
+            for head, closed in zip(heads, self._closed, strict=True)
+            for branch in closed.fed
+        ]
+        return Piece(self.talk.seat, self.talk.delta, [*stem, *self._line], heads, branches)
 
     def wanted(self) -> list[tuple[int, int]]:
-        """Row of this study's logits and token to be looked up in it, branch after branch."""
-        found, row = [], 0
-        for branch in self._branches:
-            found.append((0, branch[0]))
-            found += [(row + i, token) for i, token in enumerate(branch) if i]
-            row += len(branch) - 1
+        """Row of this study's logits and token to be looked up in it, question by question."""
+        found, first = [], len(self._closed)
+        for head, closed in enumerate(self._closed):
+            found += closed.wanted(head, first)
+            first += sum(map(len, closed.fed))
         return found
 
     def hear(self, scores: Sequence[float]) -> None:
         """Take the log-probabilities of what was wanted."""
-        totals, at = [], 0
-        for branch in self._branches:
-            totals.append(sum(scores[at : at + len(branch)]))
-            at += len(branch)
-        if all(map(math.isfinite, totals)):
-            self.reply = tuple(totals)
-        else:
+        found = []
+        for closed in self._closed:
+            many = sum(map(len, closed.branches))
+            found.append(closed.totals(scores[:many]))
+            scores = scores[many:]
+        if not all(map(math.isfinite, found[0])):
             self._refuse(NOT_FINITE)
+            return
+        self.reply = found[0]
+        known = {
+            self.talk.tokens + closed.after: (closed.options, totals)
+            for closed, totals in zip(self._closed[1:], found[1:], strict=True)
+            if all(map(math.isfinite, totals))
+        }
+        self.talk.foresee(self._line, known)
 
 
 class _Writing(_Turn):
@@ -106,7 +180,8 @@ class _Writing(_Turn):
         return self.talk.draft[self._lead :]
 
     def piece(self) -> Piece:
-        return Piece(self.talk.seat, self.talk.delta, self.talk.pending)
+        stem = self.talk.pending
+        return Piece(self.talk.seat, self.talk.delta, stem, [len(stem) - 1])
 
     def hear(self, token: int) -> None:
         """Take the most probable next token; a negative one says that none is."""
@@ -154,7 +229,7 @@ def _step(engine: Engine, running: Sequence[_Scoring | _Writing]) -> None:
             scoring.append((turn, row))
         else:
             writing.append((turn, row))
-        row += 1 + sum(map(len, piece.branches))
+        row += len(piece.wanted)
     _hear_scores(scoring, logits)
     _hear_tokens(writing, logits)
 
@@ -180,6 +255,15 @@ def _hear_tokens(writing: Sequence[tuple[_Writing, int]], logits: torch.Tensor) 
     tokens = torch.where(best.values.isfinite(), best.indices, -1).tolist()
     for (turn, _), token in zip(writing, tokens, strict=True):
         turn.hear(token)
+
+
+def _branches(engine: Engine, options: Sequence[str]) -> list[list[int]]:
+    branches = [engine.encode(option) for option in options]
+    if _one_starts_another(branches):
+        # Only the end tells "mild" from "mild or moderate"; else it would add noise.
+        end = engine.encode(engine.chat.answer_suffix)[:1]
+        branches = [branch + end for branch in branches]
+    return branches
 
 
 def _one_starts_another(branches: Sequence[Sequence[int]]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cxr_node.domain.ports import Ask, PreparedImage
+from cxr_node.domain.ports import Ask, PreparedImage, Scores
 from cxr_node.reasoning.forward import Engine, Pictures, read_pictures
 from cxr_node.reasoning.transcript import Transcript
 
@@ -25,6 +25,8 @@ class CachedConversation:
         if len(self._ids) >= engine.positions:
             raise ValueError("the pictures take more tokens than the model has positions")
         self._draft: list[int] = []
+        self._tail: list[int] = []
+        self._foretold: dict[int, tuple[tuple[str, ...], Scores]] = {}
         self._transcript = Transcript(engine.chat, images)
         self._open = True
         self.seat = seat
@@ -52,7 +54,7 @@ class CachedConversation:
 
     @property
     def pending(self) -> list[int]:
-        """Those that are not yet."""
+        """Those that are not yet; the store may hold foreseen ones behind them."""
         if self.held >= len(self._ids):
             return self._draft[self.held - len(self._ids) :]
         return self._ids[self.held :] + self._draft
@@ -65,17 +67,33 @@ class CachedConversation:
     def put(self, ask: Ask) -> None:
         """Write a question and the lead of its answer behind the history.
 
-        At least one token is left pending. Raises RuntimeError when a question is open, or
-        none is where ``ask`` goes on with one, or the study is closed.
+        At least one token is left pending, unless the reply was foretold. Raises RuntimeError
+        when a question is open, or none is where ``ask`` goes on with one, or the study is
+        closed.
         """
         if not self._open:
             raise RuntimeError("the study is closed")
         if ask.prompt:
-            self._ids += self._engine.encode(self._transcript.ask(ask.prompt))
+            self._append(self._engine.encode(self._transcript.ask(ask.prompt)))
         elif not self._transcript.waiting:
             raise RuntimeError("no question is open")
         self.redraft(self._engine.encode(ask.lead))
-        self._slots.shorten(self.seat, self.tokens - 1)
+        if self.foretold(ask.options) is None:
+            self._shorten(self.tokens - 1)
+
+    def foresee(
+        self, tail: Sequence[int], scores: dict[int, tuple[tuple[str, ...], Scores]]
+    ) -> None:
+        """Say that the store holds ``tail`` behind the dialogue, as it is expected to go on.
+
+        ``scores`` are known already, by the length of the dialogue up to the answer.
+        """
+        self._tail, self._foretold = list(tail), dict(scores)
+
+    def foretold(self, options: tuple[str, ...]) -> Scores | None:
+        """Scores of the open question, if it was foreseen with these options."""
+        known, found = self._foretold.get(self.tokens, ((), ()))
+        return found if options and known == options else None
 
     def write(self, token: int) -> None:
         """Go on with the open answer."""
@@ -83,25 +101,37 @@ class CachedConversation:
 
     def redraft(self, draft: Sequence[int]) -> None:
         """Replace the open answer; what both begin with stays in the store."""
-        self._slots.shorten(self.seat, len(self._ids) + _shared(self._draft, draft))
-        self._draft = list(draft)
+        expected = [*self._draft, *self._tail]
+        shared = _shared(expected, draft)
+        self._draft, self._tail = list(draft), expected[shared:]
+        if shared < len(draft):
+            self._shorten(len(self._ids) + shared)
+
+    def _append(self, ids: Sequence[int]) -> None:
+        """Go on as settled; while that is as foreseen, nothing leaves the store."""
+        self.redraft(ids)
+        self._ids += ids
+        self._draft = []
+
+    def _shorten(self, length: int) -> None:
+        """Drop what the store holds behind so many tokens, and all that was foreseen."""
+        self._slots.shorten(self.seat, length)
+        self._tail, self._foretold = [], {}
 
     def forget(self, held: int) -> None:
         """Drop what the store took in behind ``held`` tokens: it may not be a number."""
+        self._shorten(held)
         self._slots.shorten(self.seat, held, wipe=True)
 
     def settle(self, answer: str) -> None:
         """Fix the answer of the open question; keeps what the store already holds of it."""
-        settled = self._engine.encode(self._transcript.settle(answer))
-        self.redraft(settled)
-        self._ids += settled
-        self._draft = []
+        self._append(self._engine.encode(self._transcript.settle(answer)))
 
     def resume(self, turns: Sequence[tuple[str, str]]) -> None:
         """Take prompts with their answers as said; all are read with the next question."""
         for prompt, answer in turns:
-            self._ids += self._engine.encode(self._transcript.ask(prompt))
-            self._ids += self._engine.encode(self._transcript.settle(answer))
+            self._append(self._engine.encode(self._transcript.ask(prompt)))
+            self._append(self._engine.encode(self._transcript.settle(answer)))
 
     def close(self) -> None:
         """Say that the seat is another's now."""

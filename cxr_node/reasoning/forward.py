@@ -55,38 +55,59 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """Tokens that follow the stem up to ``parent``, the index of a token in it."""
+
+    parent: int
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """New tokens of one study: a stem that continues it, and branches side by side behind it.
 
-    The stem stays in the store, the branches do not. A branch sees the stem and itself.
+    The stem stays in the store, the branches do not. A branch sees the stem up to its parent,
+    and itself.
     """
 
     seat: int
     delta: int
     """Rope delta: position of a token less its index, behind the study's pictures."""
     stem: Sequence[int]
-    branches: Sequence[Sequence[int]] = ()
+    heads: Sequence[int]
+    """Tokens of the stem whose logits are wanted; those of branches always are."""
+    branches: Sequence[Branch] = ()
 
     @property
     def ids(self) -> list[int]:
-        return [*self.stem, *(token for branch in self.branches for token in branch)]
+        return [*self.stem, *(token for branch in self.branches for token in branch.ids)]
 
     @property
     def offsets(self) -> list[int]:
         """Index of every new token in its own line of text, behind what is held."""
-        tail = len(self.stem)
-        return [*range(tail), *(tail + i for branch in self.branches for i in range(len(branch)))]
+        own = (b.parent + 1 + i for b in self.branches for i in range(len(b.ids)))
+        return [*range(len(self.stem)), *own]
+
+    @property
+    def parents(self) -> list[int]:
+        """For every token of a branch, the last token of the stem that it sees."""
+        return [branch.parent for branch in self.branches for _ in branch.ids]
 
     @property
     def starts(self) -> list[int]:
         """For every token of a branch, the column (behind what is held) where its branch begins."""
-        begins = accumulate((len(branch) for branch in self.branches), initial=len(self.stem))
-        return [start for start, b in zip(begins, self.branches, strict=False) for _ in b]
+        begins = accumulate((len(branch.ids) for branch in self.branches), initial=len(self.stem))
+        return [start for start, b in zip(begins, self.branches, strict=False) for _ in b.ids]
+
+    @property
+    def wanted(self) -> list[int]:
+        """Columns whose logits are wanted, heads before branches."""
+        return [*self.heads, *range(len(self.stem), len(self.ids))]
 
 
 @torch.inference_mode()
 def forward(engine: Engine, pieces: Sequence[Piece]) -> torch.Tensor:
-    """Logits (tokens, vocabulary) in 32-bit: of each stem's last token, then of its branches.
+    """Logits (tokens, vocabulary) in 32-bit: of each piece what it wants, in its order.
 
     The pieces follow each other in the order given, which must be that of their seats.
     """
@@ -109,8 +130,8 @@ def forward(engine: Engine, pieces: Sequence[Piece]) -> torch.Tensor:
         engine.slots.advance(piece.seat, len(piece.stem))
     wanted = [
         (place, column)
-        for place, piece, text in zip(rows.places, pieces, texts, strict=True)
-        for column in range(len(piece.stem) - 1, len(text))
+        for place, piece in zip(rows.places, pieces, strict=True)
+        for column in piece.wanted
     ]
     at = torch.tensor(wanted, device=device)
     logits: torch.Tensor = engine.network.lm_head(states[at[:, 0], at[:, 1]]).float()
@@ -161,10 +182,10 @@ def _mask(rows: Rows, pieces: Sequence[Piece], device: torch.device) -> torch.Te
 
 
 def _branch_columns(rows: Rows, pieces: Sequence[Piece]) -> tuple[list[list[int]], list[list[int]]]:
-    """For each query of a branch: where its stem ends, and where its branch begins."""
+    """For each query of a branch: where its part of the stem ends, and where its branch begins."""
     stems, starts = _blank(rows), _blank(rows)
     for place, past, piece in zip(rows.places, rows.lengths, pieces, strict=True):
-        tail, begins = len(piece.stem), [past + start for start in piece.starts]
-        starts[place][tail : tail + len(begins)] = begins
-        stems[place][tail : tail + len(begins)] = [past + tail] * len(begins)
+        own = slice(len(piece.stem), len(piece.ids))
+        starts[place][own] = [past + start for start in piece.starts]
+        stems[place][own] = [past + parent + 1 for parent in piece.parents]
     return stems, starts

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cxr_node.domain.errors import AnswerRefused
-from cxr_node.domain.ports import Ask, Generated, Reply, Scores
+from cxr_node.domain.ports import Ask, Foreseen, Generated, Reply, Scores
 from cxr_node.reasoning import prompts, tags
 from cxr_node.reasoning.profiles import MannerKind, Profile
 
@@ -39,8 +39,13 @@ class Manner(Protocol):
     def prompt(self, question: str, options: Sequence[str]) -> str:
         """The exact words of a question; ``options`` are empty for an open one."""
 
-    def closed(self, prompt: str, options: Sequence[str]) -> Dialogue:
-        """Put a closed question. Raises :class:`AnswerRefused`."""
+    def closed(
+        self, prompt: str, options: Sequence[str], ahead: Sequence[Foreseen] = ()
+    ) -> Dialogue:
+        """Put a closed question; ``ahead`` may follow. Raises :class:`AnswerRefused`."""
+
+    def foreseen(self, prompt: str, options: Sequence[str]) -> Ask | None:
+        """The one ask that a closed question will be; None where it takes several."""
 
     def open(self, prompt: str, max_new_tokens: int) -> Dialogue:
         """Put an open question. Raises :class:`AnswerRefused`."""
@@ -55,9 +60,14 @@ class Scored:
     def prompt(self, question: str, options: Sequence[str]) -> str:
         return question
 
-    def closed(self, prompt: str, options: Sequence[str]) -> Dialogue:
-        reply = yield Ask(prompt, options=tuple(options))
+    def closed(
+        self, prompt: str, options: Sequence[str], ahead: Sequence[Foreseen] = ()
+    ) -> Dialogue:
+        reply = yield replace(self.foreseen(prompt, options), ahead=tuple(ahead))
         return Heard(scores=scores(reply))
+
+    def foreseen(self, prompt: str, options: Sequence[str]) -> Ask:
+        return Ask(prompt, options=tuple(options))
 
     def open(self, prompt: str, max_new_tokens: int) -> Dialogue:
         reply = yield Ask(prompt, max_new_tokens=max_new_tokens)
@@ -83,10 +93,12 @@ class Lettered:
         asked = prompts.lettered(question, options) if options else question
         return asked if self._quick else f"{asked}\n{prompts.REASON_ALOUD}"
 
-    def closed(self, prompt: str, options: Sequence[str]) -> Dialogue:
+    def closed(
+        self, prompt: str, options: Sequence[str], ahead: Sequence[Foreseen] = ()
+    ) -> Dialogue:
         letters = tuple(f" {letter}" for letter in prompts.LETTERS[: len(options)])
-        if self._quick:
-            reply = yield Ask(prompt, options=letters, lead=tags.ANSWER_START)
+        if (ask := self.foreseen(prompt, options)) is not None:
+            reply = yield replace(ask, ahead=tuple(ahead))
             return Heard(scores=scores(reply))
         reply = yield Ask(prompt, max_new_tokens=self._thought_tokens, stop=(tags.THINK_END,))
         heard = _heard(reply)
@@ -97,6 +109,10 @@ class Lettered:
             return replace(heard, scores=scores((yield Ask("", options=letters, lead=lead))))
         except AnswerRefused as refusal:
             return replace(heard, problem=str(refusal))
+
+    def foreseen(self, prompt: str, options: Sequence[str]) -> Ask | None:
+        letters = tuple(f" {letter}" for letter in prompts.LETTERS[: len(options)])
+        return Ask(prompt, options=letters, lead=tags.ANSWER_START) if self._quick else None
 
     def open(self, prompt: str, max_new_tokens: int) -> Dialogue:
         if self._quick:

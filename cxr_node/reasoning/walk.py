@@ -16,7 +16,7 @@ from itertools import combinations, groupby
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import FindingKind, Presence, ReadingKind
-from cxr_node.domain.ports import Ask, Conversation, Reply
+from cxr_node.domain.ports import Ask, Conversation, Foreseen, Reply
 from cxr_node.domain.stages import (
     GRAPH,
     OPENING,
@@ -28,7 +28,7 @@ from cxr_node.domain.stages import (
     StageKey,
     Turn,
 )
-from cxr_node.reasoning import answers, boxes, prompts
+from cxr_node.reasoning import answers, boxes, foresight, prompts
 from cxr_node.reasoning.boxes import Boxes
 from cxr_node.reasoning.labels import read_labels
 from cxr_node.reasoning.manners import Heard, generated, manner_of
@@ -184,16 +184,12 @@ class Walk:
         self._record(asked, heard, outcome)
 
     def _turn(self, question: Question, subject: str) -> Steps:
-        wording = self._profile.wording
-        offered = prompts.offered(wording, question)
-        options = [prompts.option_words(wording, option) for option in offered]
-        unit = prompts.BOX_UNITS[self._profile.boxes]
-        words = prompts.question_words(wording, self.stage, question, subject, unit)
+        words, offered, options = self._worded(self.stage, question, subject)
         prompt = self._manner.prompt(self._with_pictures(words), options)
         asked = _Asked(question.key, subject, prompt, self._seen(), offered)
         heard = Heard()
         try:
-            heard = yield from self._put(prompt, question, options)
+            heard = yield from self._put(asked, question, options)
             outcome = self._outcome(question, subject, heard)
         except AnswerRefused as refusal:
             outcome = self._refused(question.key, refusal)
@@ -207,14 +203,45 @@ class Walk:
         nothing = prompts.NOT_ASSESSED
         return _Outcome(nothing, nothing, problem=str(refusal), accepted=False)
 
+    def _worded(
+        self, stage: StageKey, question: Question, subject: str
+    ) -> tuple[str, tuple[str, ...], list[str]]:
+        """A question in the words of the model, its options as keys and in words."""
+        wording = self._profile.wording
+        offered = prompts.offered(wording, question)
+        unit = prompts.BOX_UNITS[self._profile.boxes]
+        words = prompts.question_words(wording, stage, question, subject, unit)
+        return words, offered, [prompts.option_words(wording, option) for option in offered]
+
     def _put(
-        self, prompt: str, question: Question, options: Sequence[str]
+        self, asked: _Asked, question: Question, options: Sequence[str]
     ) -> Generator[Ask, Reply, Heard]:
         if question.kind is AnswerKind.CLOSED:
-            return (yield from self._manner.closed(prompt, options))
+            ahead = self._ahead(foresight.Step(self.stage, question, asked.subject))
+            return (yield from self._manner.closed(asked.prompt, options, ahead))
         limits = self._profile.limits
         longest = limits.new_tokens.get(question.key, limits.default_new_tokens)
-        return (yield from self._manner.open(prompt, longest))
+        return (yield from self._manner.open(asked.prompt, longest))
+
+    def _ahead(self, step: foresight.Step) -> list[Foreseen]:
+        """What will be asked behind this question, if nothing unusual is answered."""
+        found = []
+        for follower in foresight.followers(GRAPH, step, triage=self._triage):
+            answer = self._expected(step.question)
+            words, _, options = self._worded(follower.stage, follower.question, follower.subject)
+            ask = self._manner.foreseen(self._manner.prompt(words, options), options)
+            if ask is None:
+                break
+            found.append(Foreseen(answer, ask))
+            step = follower
+        return found
+
+    def _expected(self, question: Question) -> str:
+        wording = self._profile.wording
+        offered = prompts.offered(wording, question)
+        options = [prompts.option_words(wording, option) for option in offered]
+        words = prompts.option_words(wording, foresight.expected(question, offered))
+        return self._manner.settled(words, options, Heard())
 
     def _record(self, asked: _Asked, heard: Heard, outcome: _Outcome) -> None:
         self._conversation.settle(outcome.settled)
