@@ -227,12 +227,11 @@ class Walk:
         """What will be asked behind this question, if nothing unusual is answered."""
         found = []
         for follower in foresight.followers(GRAPH, step, triage=self._triage):
-            answer = self._expected(step.question)
             words, _, options = self._worded(follower.stage, follower.question, follower.subject)
             ask = self._manner.foreseen(self._manner.prompt(words, options), options)
             if ask is None:
                 break
-            found.append(Foreseen(answer, ask))
+            found.append(Foreseen(self._expected(step.question), ask))
             step = follower
         return found
 
