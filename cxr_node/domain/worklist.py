@@ -42,6 +42,8 @@ class WorklistEntry:
     last_image_at: datetime
     flagged_at: datetime | None
     reported_at: datetime | None
+    review: bool = False
+    """Whether that reading contradicts itself, so that a person should look at it."""
     deliveries: tuple[DeliveryStatus, ...] = ()
 
     @property

@@ -48,6 +48,7 @@ def save_reading(
         "model_seconds": model_seconds,
         "document": to_document(reading),
         "present": " ".join(finding.kind.value for finding in reading.present),
+        "review": reading.review,
         "created_at": now,
     }
     insert_or_update(session, ReadingRow, values, ("revision_pk", "kind"))

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -196,6 +197,8 @@ class ReadingRow(Base):
     document: Mapped[dict[str, Any]]
     present: Mapped[str] = mapped_column(Text, default="")
     """Keys of the findings held present, blank-separated, so that lists need not the document."""
+    review: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Whether it contradicts itself."""
     created_at: Mapped[datetime]
 
 

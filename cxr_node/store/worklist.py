@@ -37,6 +37,7 @@ class _Details:
 
     views: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     findings: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    review: dict[int, bool] = field(default_factory=dict)
     moments: dict[tuple[int, str], datetime] = field(default_factory=dict)
     deliveries: dict[int, list[DeliveryStatus]] = field(default_factory=lambda: defaultdict(list))
 
@@ -98,13 +99,14 @@ def _details(session: Session, studies: list[int], revisions: list[int]) -> _Det
 def _add_findings(session: Session, studies: list[int], found: _Details) -> None:
     """Oldest revision first and triage before the full reading, so that the newest stays."""
     full_last = case((ReadingRow.kind == ReadingKind.READ.value, 1), else_=0)
-    for study_pk, present in session.execute(
-        select(RevisionRow.study_pk, ReadingRow.present)
+    for study_pk, present, review in session.execute(
+        select(RevisionRow.study_pk, ReadingRow.present, ReadingRow.review)
         .join(RevisionRow, RevisionRow.id == ReadingRow.revision_pk)
         .where(RevisionRow.study_pk.in_(studies))
         .order_by(RevisionRow.number, full_last)
     ):
         found.findings[study_pk] = tuple(present.split())
+        found.review[study_pk] = review
 
 
 def _add_deliveries(session: Session, revisions: list[int], found: _Details) -> None:
@@ -137,6 +139,7 @@ def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> Worklis
         sender=study.sender,
         view=", ".join(details.views.get(study.id, ())),
         findings=_shown(state, details.findings.get(study.id, ())),
+        review=state is not StudyState.NOT_ELIGIBLE and details.review.get(study.id, False),
         received_at=study.created_at,
         last_image_at=moments.get((key, Milestone.LAST_IMAGE.value), revision.last_received_at),
         flagged_at=study.flagged_at,

@@ -59,6 +59,7 @@ class WorklistItem(Document):
     priority: Priority
     priority_words: str
     findings: list[str] = Field(description="keys of the findings held present")
+    review: bool = Field(description="the reading contradicts itself")
     received_at: datetime
     last_image_at: datetime
     flagged_at: datetime | None
@@ -87,6 +88,7 @@ class WorklistItem(Document):
             priority=entry.priority,
             priority_words=clean(entry.priority_words),
             findings=[clean(key) for key in entry.findings],
+            review=entry.review,
             received_at=entry.received_at,
             last_image_at=entry.last_image_at,
             flagged_at=entry.flagged_at,

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import inspect, select, text
+from sqlalchemy import MetaData, Table, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -35,12 +35,27 @@ def move_schema(database: Database, revision: str) -> None:
         (command.downgrade if there else command.upgrade)(config, revision)
 
 
+def save_old_reading(session: Session, revision_pk: int) -> None:
+    """The sample reading as the first schema kept it."""
+    table = Table("reading", MetaData(), autoload_with=session.connection())
+    row = {
+        "revision_pk": revision_pk,
+        "kind": "read",
+        "model_digest": MODEL.digest,
+        "model_seconds": 1.0,
+        "document": readings.to_document(sample_reading()),
+        "present": "",
+        "created_at": NOW,
+    }
+    session.execute(table.insert().values(row))
+
+
 def test_an_older_database_is_brought_up_and_keeps_what_it_holds(empty_url: str) -> None:
     database = Database(empty_url)
     move_schema(database, "0001")
     with database.begin() as session:
         _, revision = add_study(session)
-        readings.save_reading(session, revision.id, sample_reading(), model_seconds=1.0, now=NOW)
+        save_old_reading(session, revision.id)
         jobs.add_job(session, revision.id, JobKind.READ, 1, NOW)
         key = revision.id
     database.migrate()

@@ -17,7 +17,7 @@ from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import RevisionRow
 from cxr_node.store.worklist import counts, queue_depth, worklist
 from tests.instances import NOW, add_study, spooled
-from tests.readings import sample_reading
+from tests.readings import contradicted, sample_reading
 
 
 def _study(
@@ -109,6 +109,15 @@ def test_an_entry_tells_all(database: Database) -> None:
     assert entry.last_image_at == NOW
     assert entry.reported_at == NOW + timedelta(seconds=3)
     assert [(d.destination, d.state) for d in entry.deliveries] == [("PACS", "waiting")]
+
+
+def test_a_reading_that_contradicts_itself_is_marked(database: Database) -> None:
+    revision_pk = _study(database, 1, StudyState.REPORTED)
+    for reading, marked in ((contradicted(), True), (sample_reading(), False)):
+        with database.begin() as session:
+            readings.save_reading(session, revision_pk, reading, model_seconds=1, now=NOW)
+        with database.read() as session:
+            assert [entry.review for entry in worklist(session)] == [marked]
 
 
 def test_a_new_revision_shows_the_last_known_findings(database: Database) -> None:
