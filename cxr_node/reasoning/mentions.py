@@ -13,7 +13,7 @@ from itertools import pairwise
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
 from cxr_node.reasoning.phrases import Unit, sentences
 from cxr_node.reasoning.predicates import with_predicates
-from cxr_node.reasoning.report_words import DENIED, JOINT, Tag
+from cxr_node.reasoning.report_words import ALL, BONE, DENIED, JOINT, Tag
 from cxr_node.reasoning.scope import Polarity, Reach, reach
 
 _RUN_ENDS = frozenset(
@@ -36,6 +36,8 @@ _RUN_ENDS = frozenset(
 )
 _HEADS = frozenset({Tag.TERM, Tag.GROUP, Tag.NORMAL})
 _PAIRED = frozenset({Tag.SIDE, Tag.ZONE, Tag.SIZE})
+_ANY = frozenset({"any", "focal", "visible", "visualized", "identifiable", "detectable"})
+"""Adjectives that leave a group as wide as it is."""
 _LONGEST_RUN = 24
 _SHORT_RUN = 5
 
@@ -59,6 +61,8 @@ class Mention:
     """Named by a word that may mean less than the finding."""
     implied: bool = False
     """Not named: the text is about this finding."""
+    name: str = ""
+    """The words that name it, in lower case and singular."""
     place: int = 0
     """Character of the text at which it stands."""
 
@@ -78,53 +82,95 @@ def mentions(text: str, subject: FindingKind | None = None) -> tuple[Mention, ..
 
 def _sentence(units: list[Unit], subject: FindingKind | None) -> Iterator[Mention]:
     reached = reach(units)
-    if not any(unit.tag in _HEADS for unit in units):
+    if not any(_says_something(unit, reached, at) for at, unit in enumerate(units)):
         if subject is not None:
             yield from _about(units, subject)
         return
+    context = _context(units)
     excepted = any(unit.tag is Tag.EXCEPT for unit in units)
     for at, unit in enumerate(units):
         if unit.kind is not None and not _joint_denial(unit, reached, at):
-            yield _named(units, at, unit.kind, reached)
+            yield _named(units, at, reached, context)
         elif unit.tag in (Tag.NORMAL, Tag.GROUP) and not excepted:
-            yield from _grouped(units, at, reached)
+            yield from _grouped(units, at, reached, context)
+
+
+def _says_something(unit: Unit, reached: Reach, at: int) -> bool:
+    denied = unit.tag is Tag.GROUP and reached.polarity[at] is Polarity.ABSENT
+    return unit.tag in (Tag.TERM, Tag.NORMAL) or denied
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a sentence says before its first finding, and whether it has only one."""
+
+    lead: Mention
+    alone: bool
+    structure: str
+
+
+def _context(units: Sequence[Unit]) -> _Context:
+    first = next(n for n, unit in enumerate(units) if unit.tag in _HEADS)
+    leading = units[: first - len(_before(units, first))]
+    named = (u.value for u in units if u.tag in (Tag.STRUCTURE, Tag.NORMAL))
+    return _Context(
+        lead=_collected(FindingKind.LUNG_OPACITY, leading),
+        alone=sum(unit.term for unit in units) == 1,
+        structure=next((value for value in named if value != ALL), ALL),
+    )
 
 
 def _joint_denial(unit: Unit, reached: Reach, at: int) -> bool:
     return unit.value == JOINT and reached.polarity[at] is Polarity.ABSENT
 
 
-def _named(units: Sequence[Unit], at: int, kind: FindingKind, reached: Reach) -> Mention:
+def _named(units: Sequence[Unit], at: int, reached: Reach, context: _Context) -> Mention:
+    found = _attributes(units, at, context)
+    of_bone = found.kind is FindingKind.LUNG_LESION and context.structure == BONE
     return replace(
-        _attributes(units, at),
-        kind=kind,
+        found,
         polarity=reached.polarity[at],
         limits=reached.limits[at],
-        weak=units[at].weak,
+        weak=units[at].weak or of_bone,  # a lesion of a rib is none of the lung
+        name=units[at].value,
     )
 
 
-def _grouped(units: Sequence[Unit], at: int, reached: Reach) -> Iterator[Mention]:
+def _grouped(
+    units: Sequence[Unit], at: int, reached: Reach, context: _Context
+) -> Iterator[Mention]:
     """The findings that a denied group or a normal structure denies."""
     unit = units[at]
     if unit.tag is Tag.GROUP and (
         reached.polarity[at] is not Polarity.ABSENT or _specified(units, at)
     ):
         return
-    for kind in DENIED[unit.value]:
+    of_one = unit.tag is Tag.GROUP and unit.value == ALL  # of the lungs, no abnormality
+    group = context.structure if of_one else unit.value
+    found = _attributes(units, at, context)
+    for kind in DENIED[group]:
         yield replace(
-            _attributes(units, at),
+            found,
             kind=kind,
             polarity=Polarity.ABSENT,
             limits=reached.limits[at] if unit.tag is Tag.GROUP else frozenset(),
-            group=unit.value,
+            group=group,
         )
 
 
 def _specified(units: Sequence[Unit], at: int) -> bool:
     """Whether more words say which abnormality is meant, as in "no abnormality of the heart"."""
-    following = units[at + 1] if at + 1 < len(units) else None
-    return following is not None and following.tag in (Tag.PREPOSITION, Tag.TERM, Tag.STRUCTURE)
+    following = [u for u in units[at + 1 : at + 4] if u.tag is not Tag.ARTICLE]
+    in_the_chest = [(u.tag, u.value) for u in following[1:2]] == [(Tag.STRUCTURE, ALL)]
+    if following and following[0].tag in (Tag.PREPOSITION, Tag.TERM, Tag.STRUCTURE):
+        return not in_the_chest
+    before = units[at - 1] if at else None
+    return (
+        units[at].value == ALL
+        and before is not None
+        and before.tag is Tag.WORD
+        and before.value not in _ANY
+    )
 
 
 def _about(units: Sequence[Unit], subject: FindingKind) -> Iterator[Mention]:
@@ -133,33 +179,25 @@ def _about(units: Sequence[Unit], subject: FindingKind) -> Iterator[Mention]:
     if tags & {Tag.NOT_AFTER, Tag.GONE_AFTER} and not tags & {Tag.WORD, Tag.PART, Tag.STRUCTURE}:
         yield Mention(subject, Polarity.ABSENT, implied=True, place=units[0].start)
     elif not tags & {Tag.NOT, Tag.DOUBT, Tag.NOT_AFTER, Tag.GONE_AFTER, Tag.PAST}:
-        found = _collected(subject, units, units)
+        found = _collected(subject, units)
         if found.side or found.zones or found.sizes or found.changes:
             yield replace(found, implied=True, place=units[0].start)
 
 
-def _attributes(units: Sequence[Unit], at: int) -> Mention:
+def _attributes(units: Sequence[Unit], at: int, context: _Context) -> Mention:
     before = _before(units, at)
     behind = _behind(units, at)
-    first = next(n for n, unit in enumerate(units) if unit.tag in _HEADS)
-    leading = units[: first - len(_before(units, first))]
     kind = units[at].kind or FindingKind.LUNG_OPACITY
-    near, far = _collected(kind, before, before), _collected(kind, behind, behind)
-    lead = _collected(kind, leading, leading)
-    alone = sum(unit.term for unit in units) == 1
-    changes = near.changes | far.changes | (lead.changes if alone else frozenset())
+    near, far, lead = _collected(kind, before), _collected(kind, behind), context.lead
+    changes = near.changes | far.changes | (lead.changes if context.alone else frozenset())
     return replace(
         near,
-        side=_side(near, far, lead),
+        side=near.side or far.side or lead.side,
         zones=near.zones or far.zones or lead.zones,
         sizes=near.sizes | _stated_sizes(behind) | _own_sizes(units, at),
         changes=changes,
         place=units[at].start,
     )
-
-
-def _side(near: Mention, far: Mention, lead: Mention) -> Laterality | None:
-    return near.side or far.side or lead.side
 
 
 def _own_sizes(units: Sequence[Unit], at: int) -> frozenset[Severity]:
@@ -198,6 +236,8 @@ def _pairs(units: Sequence[Unit], at: int) -> bool:
     start = at - 1
     while start > 0 and at - start < _SHORT_RUN and units[start - 1].tag in _PAIRED:
         start -= 1
+    if start > 0 and units[start - 1].tag is Tag.ARTICLE:
+        start -= 1
     return left is right or start == 0 or units[start - 1].tag is not Tag.PREPOSITION
 
 
@@ -229,7 +269,7 @@ def _goes_on(units: Sequence[Unit], comma: int) -> bool:
     return True
 
 
-def _collected(kind: FindingKind, near: Sequence[Unit], change: Sequence[Unit]) -> Mention:
+def _collected(kind: FindingKind, near: Sequence[Unit]) -> Mention:
     sides = {Laterality(u.value) for u in near if u.tag is Tag.SIDE}
     side = Laterality.BILATERAL if len(sides) > 1 else next(iter(sides), None)
     return Mention(
@@ -238,7 +278,7 @@ def _collected(kind: FindingKind, near: Sequence[Unit], change: Sequence[Unit]) 
         side=side,
         zones=frozenset(Zone(u.value) for u in near if u.tag is Tag.ZONE),
         sizes=frozenset(_sizes(near)),
-        changes=frozenset(u.value for u in change if u.tag is Tag.CHANGE),
+        changes=frozenset(u.value for u in near if u.tag is Tag.CHANGE),
     )
 
 

@@ -30,8 +30,12 @@ _TOKEN = re.compile(
     r"(?:and/or|[wW]/[oO]|[sS]/[pP]|[hH]/[oO]|[rR]/[oO]|[cC]/[wW])(?![A-Za-z])|[wW]/"
     r"|[^\W\d_]+(?:'[a-z]{1,2})?|\d+(?:\.\d+)?|\n\s*|[.,;:!?()<>=•*\[\]]|[-–—]+"
 )
+_DROPPED = frozenset({"be", "been", "being", "currently", "presently", "now", "really", "very"})
+"""Words that change nothing: cannot be seen, has been seen."""
 _ENDS = frozenset(".;!?•*")
 _NOT_ENDING = frozenset({"vs", "approx"})
+_ANSWER = re.compile(r"[A-Za-z]|\s?(?:[Nn]o|[Yy]es|[Nn]one|[Aa]bsent|[Nn]egative|[Pp]resent)\b")
+"""What may follow a question mark within one statement: "?pneumonia" or "Effusion? No"."""
 _APOSTROPHE = re.compile(r"[’`´]")
 
 
@@ -60,13 +64,22 @@ class _Token:
     end: int
 
 
+def _plain(word: str) -> list[str]:
+    """A token in the words that are looked up: contractions apart, empty words left out."""
+    whole = _SHORT.get(word, word)
+    if whole.endswith("n't"):
+        whole = f"{whole[:-3]} not"
+    words = "can not" if whole == "cannot" else whole
+    return [singular(w) for w in words.split() if w not in _DROPPED]
+
+
 _Entry = tuple[Tag, str, FindingKind | None, bool]
 
 
 def _entries() -> dict[tuple[str, ...], tuple[_Entry, ...]]:
     weak = {name_key(name) for name in WEAK.split("|")}
     table: dict[tuple[str, ...], tuple[_Entry, ...]] = {
-        name: ((Tag.TERM, kind.value, kind, name in weak),) for name, kind in LEXICON.items()
+        name: ((Tag.TERM, " ".join(name), kind, name in weak),) for name, kind in LEXICON.items()
     }
     for tag, rows in PHRASES.items():
         for value, row in rows.items():
@@ -78,7 +91,7 @@ def _entries() -> dict[tuple[str, ...], tuple[_Entry, ...]]:
 
 
 def _phrase_key(phrase: str) -> tuple[str, ...]:
-    return tuple(singular(word) for word in phrase.split())
+    return tuple(word for raw in phrase.split() for word in _plain(raw))
 
 
 def _entry(tag: Tag, value: str) -> Iterator[_Entry]:
@@ -110,10 +123,13 @@ def _split(text: str) -> Iterator[list[_Token]]:
     for found in _TOKEN.finditer(text):
         raw = found[0]
         if _is_end(raw, text, found, current):
+            if raw == "?":
+                current.append(_Token(raw, found.start(), found.end()))
             yield current
             current = []
         elif not raw[0].isspace() and not _joins(raw, text, found):
-            for word in _SHORT.get(raw.lower(), singular(raw.lower())).split():
+            answered = raw == "?" and current and text[found.end() : found.end() + 1].isspace()
+            for word in _plain(":" if answered else raw.lower()):
                 current.append(_Token(word, found.start(), found.end()))
     yield current
 
@@ -122,6 +138,8 @@ def _is_end(raw: str, text: str, found: re.Match[str], current: Sequence[_Token]
     if raw[0] == "\n":
         following = text[found.end() : found.end() + 1]
         return raw.count("\n") > 1 or not following.islower()
+    if raw == "?":
+        return bool(current) and _ANSWER.match(text, found.end()) is None
     if raw == "." and current and current[-1].word in _NOT_ENDING:
         return current[-1].end != found.start()
     return raw in _ENDS

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.reasoning.phrases import Unit
-from cxr_node.reasoning.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, Tag
+from cxr_node.reasoning.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, PLEURA, Tag
 
 _BACK, _FORWARD = 10, 6
 _ENDS_SUBJECT = frozenset(
@@ -20,6 +20,7 @@ _ENDS_SUBJECT = frozenset(
 _ENDS_OBJECT = frozenset({Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.VERB, Tag.COMMA, Tag.NOT})
 _PLACES = frozenset({Tag.STRUCTURE, Tag.ZONE, Tag.SIDE})
 _SHORT_SENTENCE = 4
+_OPENINGS = frozenset({"overall", "impression", "conclusion", "it", "all", ":"})
 
 
 def with_predicates(units: Sequence[Unit]) -> list[Unit]:
@@ -49,16 +50,15 @@ def _denied_change(units: Sequence[Unit], at: int) -> bool:
 
 def _enlarged(units: Sequence[Unit], at: int) -> Unit:
     unit = units[at]
-    structures = [u for u in _subject(units, at) if u.tag is Tag.STRUCTURE] or [
-        u for u in _object(units, at) if u.tag is Tag.STRUCTURE
-    ]
-    for structure in structures[:1]:
+    near = (*_subject(units, at), *_object(units, at))
+    for structure in (u for u in near if u.tag is Tag.STRUCTURE and u.value != ALL):
         if unit.value == BLUNTED and structure.value == ANGLE:
             return replace(unit, tag=Tag.TERM, kind=FindingKind.PLEURAL_EFFUSION, weak=True)
         kind = ENLARGED.get(structure.value)
         if unit.value != BLUNTED and kind is not None:
             return replace(unit, tag=Tag.TERM, value=structure.value, kind=kind)
-    return replace(unit, tag=Tag.WORD)
+    grows = unit.value != BLUNTED and not any(u.tag is Tag.STRUCTURE for u in near)
+    return replace(unit, tag=Tag.CHANGE, value="worsened") if grows else replace(unit, tag=Tag.WORD)
 
 
 def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
@@ -73,15 +73,17 @@ def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
         structures = [LUNG]
     if not structures and _says_nothing_else(units):
         structures = [ALL]
-    whole = any(u.value == ALL for u in places) and unit.value == "clear"
+    if unit.value == "clear" and ALL in structures:  # lungs and pleura, not the heart
+        structures = [LUNG, PLEURA, *(value for value in structures if value != ALL)]
     for value in structures:
-        yield replace(unit, value=LUNG if whole and value == ALL else value)
+        yield replace(unit, value=value)
     if not structures:
-        yield replace(unit, tag=Tag.WORD)
+        answers = unit.value == "negative"
+        yield replace(unit, tag=Tag.NOT_AFTER if answers else Tag.WORD)
 
 
 def _says_nothing_else(units: Sequence[Unit]) -> bool:
-    quiet = all(u.tag in (Tag.NORMAL, Tag.VERB, Tag.WORD, Tag.ARTICLE) for u in units)
+    quiet = all(u.tag in (Tag.NORMAL, Tag.VERB, Tag.ARTICLE) or u.value in _OPENINGS for u in units)
     named = [u for u in units if u.tag is Tag.NORMAL and u.value == "normal"]
     return quiet and bool(named) and len(units) < _SHORT_SENTENCE
 
@@ -104,7 +106,7 @@ def _subject(units: Sequence[Unit], at: int) -> list[Unit]:
     for unit in reversed(units[max(at - _BACK, 0) : at]):
         if unit.tag in _ENDS_SUBJECT or (unit.tag is Tag.VERB and found):
             break
-        if unit.tag is Tag.EXCEPT:
+        if unit.tag is Tag.EXCEPT or (unit.tag is Tag.VERB and unit.value == "shows"):
             return []
         if unit.tag in _PLACES:
             found.append(unit)

@@ -65,8 +65,9 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | indwelling line | tube | line | catheter",
     },
     Tag.STRUCTURE: {
-        ALL: "chest | radiograph | study | exam | examination | film | x ray | chest x ray | cxr"
-        " | chest radiograph | chest film | chest examination | image | chest study",
+        ALL: "chest | thorax | radiograph | study | exam | examination | film | x ray"
+        " | chest x ray | cxr | chest radiograph | chest film | chest examination | image"
+        " | chest study",
         LUNG: "lung | lung field | lung parenchyma | pulmonary parenchyma | airspace"
         " | hemithorax | pulmonary field | lung zone",
         PLEURA: "pleura | pleural space | pleural surface | pleural cavity",
@@ -86,15 +87,16 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | thoracic spine | cardiophrenic angle",
     },
     Tag.NORMAL: {
+        "negative": "negative",
         "normal": "normal | unremarkable | within normal limit | in normal limit"
         " | normal in size | of normal size | normal size | not remarkable | within normal range"
         " | nl | wnl | grossly normal | essentially normal | normal in appearance"
         " | normal in size and contour | not suspicious",
-        "clear": "clear | sharp | intact | preserved | free | well aerated | fully aerated",
+        "clear": "clear | sharp | intact | preserved | well aerated | fully aerated",
     },
     Tag.LARGE: {
-        "large": "enlarged | enlargement | widened | increased in size | dilated | bigger"
-        " | broadened | globular | increased in transverse diameter",
+        "large": "enlarged | enlargement | widened | widening | increased in size | dilated"
+        " | bigger | broadened | globular | increased in transverse diameter",
         BLUNTED: "blunted | blunting | obliterated | effaced",
     },
     Tag.NOT: {
@@ -104,8 +106,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
         " | fail to show | cannot see | no radiographic finding of | no finding suggestive of"
         " | no evidence to suggest | no radiographic sign of | no longer"
-        " | no convincing evidence of | lacks | excludes | exclude any | no feature of"
-        " | no visible sign of | no trace of | unable to see | no suspicion of"
+        " | no convincing evidence of | lacks | nothing | no longer any | no feature of"
+        " | no visible sign of | no trace of | unable to | inability to | no suspicion of"
         " | without evidence of | no abnormality to suggest",
     },
     Tag.GONE: {
@@ -115,24 +117,28 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | status post removal of | withdrawal of",
     },
     Tag.DOUBT: {
-        "doubt": "possible | possibly | probable | probably | likely | suspected"
-        " | suspicious for | suspicion of | concerning for | concern for | may | might | could"
-        " | question of | questionable | cannot exclude | can not exclude | not exclude"
-        " | rule out | versus | vs | suggestive of | suggesting | suggest | suggestion of"
-        " | differential | consider | evaluate for | assess for | evaluation for | evaluation of"
-        " | if | would | should | risk | recommend | recommended | advise | advised"
-        " | monitor for | suspicious of | equivocal | borderline | cannot rule out"
-        " | can not rule out | not excluding | potential | potentially | worrisome for"
-        " | presumed | presumably | perhaps | unlikely | less likely | in case of | to exclude"
-        " | expected | will | apparent | questioned | suspect | query | looking for"
-        " | not entirely excluding | cannot be certain | difficult to exclude | indication"
-        " | to rule out | clinical concern for | clinical suspicion of | unless | hypothetical"
-        " | wait | maybe | seem to | susceptible to | cannot definitively exclude | rather than"
-        " | not entirely exclude | cannot completely exclude | cannot entirely exclude"
-        " | instead of | as opposed to | more likely than | mimic | mimicking | simulate",
+        "doubt": "exclude | excluding | considered | unclear | possibility | suspicion"
+        " | possible | possibly | probable | probably | likely | suspected | suspicious for"
+        " | suspicion of | concerning for | concern for | may | might | could | question of"
+        " | questionable | cannot exclude | can not exclude | not exclude | rule out"
+        " | suggestive of | suggesting | suggest | suggestion of | differential | consider"
+        " | evaluate for | assess for | evaluation for | evaluation of | would | risk"
+        " | suspicious of | equivocal | borderline | cannot rule out | can not rule out"
+        " | not excluding | potential | potentially | worrisome for | presumed | presumably"
+        " | perhaps | unlikely | less likely | to exclude | questioned | suspect | query"
+        " | looking for | not entirely excluding | cannot be certain | difficult to exclude"
+        " | consideration | doubt | differential diagnosis | to rule out"
+        " | clinical concern for | clinical suspicion of | hypothetical | wait | maybe | seem to"
+        " | susceptible to | cannot definitively exclude | rather than | not entirely exclude"
+        " | cannot completely exclude | cannot entirely exclude | instead of | as opposed to"
+        " | more likely than | mimic | mimicking | simulate",
+        "wish": "if | whether | should | recommend | recommended | advise | advised | unless"
+        " | monitor for | will | in case of | indication | expected to | to evaluate | to assess"
+        " | reason for",
+        "asks": "?",
     },
     Tag.PAST: {
-        "past": "history of | prior | previous | previously | past | h/o | formerly"
+        "past": "history | history of | prior | previous | previously | past | h/o | formerly"
         " | remote history | previously seen | previously noted | previously described | earlier"
         " | known history of | status post | s/p | old | healed | remote",
     },
@@ -140,7 +146,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "no": "not seen | not identified | not present | not visible | not visualized | absent"
         " | not evident | not demonstrated | not detected | not noted | not appreciated | none"
         " | not observed | not apparent | excluded | ruled out | not found | none seen"
-        " | negative | not visualised | not shown | not there | cannot be seen | nowhere seen"
+        " | not visualised | not shown | not there | cannot be seen | nowhere seen"
         " | not in place | can not be seen | cannot be identified | not recognised"
         " | not recognized | none identified | has been excluded | not recognizable"
         " | not discernible | not discerned | none present | not any longer visible"
@@ -180,19 +186,24 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | elsewhere | remainder | rest of | remaining | other | additional | further | more"
         " | rest | with exception of | with the exception of | besides | beyond",
     },
-    Tag.OR: {"or": "or | and or"},
+    Tag.OR: {"or": "or | and or | versus | vs"},
     Tag.AND: {"and": "and | as well as | plus"},
-    Tag.ARTICLE: {"a": "a | an | again | there | persistent | redemonstrated | noted is"},
+    Tag.ARTICLE: {
+        "a": "a | an | the | this | these | that | those | again | there | persistent"
+        " | redemonstrated | noted is",
+    },
     Tag.PREPOSITION: {
-        "in": "on | in | at | within | over | along | of | to | with | near | into | by"
+        "of": "of | for | to",
+        "in": "on | in | at | within | over | along | with | near | into | by | from",
     },
     Tag.VERB: {
         "one": "is | was | has",
         "many": "are | were | have",
-        "any": "had | appear | appeared | remain | show | showed | demonstrate | reveal"
-        " | has been | have been | be | been | exist | lie | terminate | do | does | consist"
-        " | project | look | measure | occupy | indicate | depict | explain | obscure"
-        " | accompany | confirm | represent | continue | is being | are being | persist",
+        "shows": "show | showed | demonstrate | demonstrated | reveal | depict | indicate"
+        " | confirm",
+        "any": "had | appear | appeared | remain | exist | lie | terminate | do | does | consist"
+        " | project | look | measure | occupy | explain | obscure | accompany | represent"
+        " | continue | persist",
     },
     Tag.PART: {
         "part": "tip | side port | side hole | distal end | sidehole | sideport | end hole"
@@ -252,7 +263,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | without change | without significant change | without interval change"
         " | no substantial change | static | not appreciably changed | difference | not worsened"
         " | not increased | not progressed | no appreciable change | no definite change"
-        " | no noticeable change | chronic | longstanding",
+        " | no noticeable change | chronic | as before | longstanding",
         "new": "new | newly | interval development of | interval appearance of | newly developed"
         " | has developed | have developed | has appeared | have appeared | developing",
     },
@@ -260,12 +271,15 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "acute": "acute | active | acutely | significant | suspicious | definite | major"
         " | obvious | focal acute | relevant | clinically significant | gross acute | convincing"
         " | specific",
-        "large": "sizable | sizeable | overt | frank | displaced | loculated | florid"
-        " | appreciable | drainable",
+        "large": "sizable | sizeable | overt | frank | displaced | loculated | florid | drainable",
     },
     Tag.WORD: {
-        "word": "mass effect | breast mass | soft tissue edema | subcutaneous edema | skin fold"
-        " | pericardial effusion | joint effusion | lead fracture | fractured wire"
+        "word": "interstitial lung disease | chronic lung disease | obstructive lung disease"
+        " | mass effect | once more | uncertain age | uncertain significance"
+        " | uncertain etiology | unknown age | obstructive pulmonary disease"
+        " | chronic obstructive pulmonary disease | metastatic disease | granulomatous disease"
+        " | degenerative disease | breast mass | soft tissue edema | subcutaneous edema"
+        " | skin fold | pericardial effusion | joint effusion | lead fracture | fractured wire"
         " | fracture line | fractured lead | bone lesion | osseous lesion | lytic lesion"
         " | sclerotic lesion | blastic lesion | bony lesion | tracheostomy tube | pleural line"
         " | right atrium | left atrium | right ventricle | left ventricle | right atrial"

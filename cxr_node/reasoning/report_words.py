@@ -97,12 +97,13 @@ BLUNTED = "blunted"
 """An angle that is blunted: fluid or a scar."""
 
 WEAK = (
-    "granuloma | ground glass | interstitial opacity | reticular opacity | nodular opacity"
+    "borderline heart size | heart size borderline | borderline cardiac size | granuloma"
+    " | ground glass | interstitial opacity | reticular opacity | nodular opacity"
     " | vascular congestion | pulmonary vascular congestion | congestion | venous congestion"
     " | fluid overload | volume overload | infection | tumor | infectious process | malignancy"
     " | tumour | neoplasm | lung cancer | metastasis | bronchogenic carcinoma"
     " | interstitial pattern | apical cap | increased density | increased opacity | collapse"
-    " | haziness | shadowing | hazy density | atelectatic change"
+    " | haziness | shadowing | hazy density"
 )
 """Names that may mean something less than the finding: affirming them is no firm statement."""
 

@@ -27,6 +27,26 @@ _AFTER = frozenset({Tag.NOT_AFTER, Tag.GONE_AFTER, Tag.DOUBT_AFTER})
 _MODIFIERS = frozenset(
     {Tag.WORD, Tag.LIMIT, Tag.SIZE, Tag.CHANGE, Tag.EXCEPT, Tag.ARTICLE, Tag.SIDE, Tag.ZONE}
 )
+_MODALS = frozenset({Tag.VERB, Tag.DOUBT})
+_SEEN = frozenset(
+    """seen identified visible visualized visualised evident present noted detected appreciated
+    demonstrated apparent found observed shown recognized recognised discernible discerned
+    documented confirmed suggested suspected obvious depicted perceptible there encountered
+    reported noticeable detectable identifiable appreciable perceived made""".split()  # noqa: SIM905
+)
+"""What "is not" denies by; behind other words it only leaves open."""
+_TRANSPARENT = frozenset(
+    """evidence sign finding indication feature trace area focus patch appearance presence
+    positive made note noted seen redemonstration demonstration visualization visualisation
+    recurrence manifestation stigmata
+    amount degree pattern case picture diagnosis collection component placement position insertion
+    development persistence due secondary related adjacent owing attributable next close sequela
+    band region zone element volume combination pair lot small layer row representation cluster
+    indicative typical characteristic diagnostic consistent reappearance onset course tip hint
+    because spite addition respect regard increase suggestive""".split()  # noqa: SIM905
+)
+"""Words before "of", "for" or "to" behind which a finding is spoken of as it is."""
+_OF = (Tag.PREPOSITION, "of")
 _LOOK = 8
 """How many phrases a cue looks past for what it governs."""
 
@@ -84,9 +104,21 @@ class _Reader:
         scope.heads += 1
         self.polarity[at] = scope.polarity
         self.limits[at] = frozenset(scope.limits)
+        if self._governed(at):
+            self.polarity[at] = Polarity.UNCERTAIN
         applies = unit.kind is not None and (scope.gone == "removed") == unit.kind.is_device
         if scope.gone and applies and self.polarity[at] is Polarity.PRESENT:
             self.polarity[at] = Polarity.ABSENT
+
+    def _governed(self, at: int) -> bool:
+        """Whether words the reader does not know stand before, as in "the workup of"."""
+        start = at
+        while start and at - start < _LOOK and self.units[start - 1].tag in _MODIFIERS:
+            start -= 1
+        if start < 2 or (self.units[start - 1].tag, self.units[start - 1].value) != _OF:
+            return False
+        governor = self.units[start - 2]
+        return governor.tag is Tag.WORD and governor.value not in _TRANSPARENT
 
     def _limit(self, unit: Unit) -> None:
         if self.scope.denies and not self.scope.heads:
@@ -99,13 +131,15 @@ class _Reader:
         if unit.tag is Tag.NOT:
             self._deny(at)
         elif unit.tag is Tag.GONE:
-            self.scope = _Scope(gone=unit.value)
+            stays = self.scope.denies and not self.scope.heads
+            self.scope = _Scope(gone="" if stays else unit.value)
         elif unit.tag is Tag.PAST:
             self.scope.past = True
-        elif unit.tag is Tag.DOUBT and self._looks_back(at):
+        elif unit.tag is Tag.DOUBT and unit.value != "wish" and not self._term_ahead(at):
             self._set(self._before(at), Polarity.UNCERTAIN)
         elif unit.tag is Tag.DOUBT:
             self.scope.doubts = True
+            self.scope.heads = 0
         elif self.scope.denies and self.scope.heads:
             self.scope = _Scope()
         elif self.scope.denies:
@@ -118,6 +152,8 @@ class _Reader:
             self.scope = _Scope(doubts="new" in changes)
         elif self._is_answer(at):
             self._set(self._before(at), Polarity.ABSENT)
+        elif at and self.units[at - 1].tag in _MODALS and not self._term_ahead(at):
+            self._set(self._before(at), self._unseen(at))
         else:
             self.scope = _Scope(denies=True, doubts=self.scope.doubts and not self.scope.heads)
 
@@ -133,16 +169,20 @@ class _Reader:
         """A bare "no" at the end, as in "Effusion: no"."""
         return at == len(self.units) - 1 and at > 0 and self.units[at - 1].tag is Tag.COMMA
 
-    def _looks_back(self, at: int) -> bool:
-        """A doubt behind a verb with nothing of its own ahead, as in "is possible"."""
-        if not at or self.units[at - 1].tag is not Tag.VERB:
-            return False
-        for unit in self.units[at + 1 : at + 1 + _LOOK]:
-            if unit.term:
-                return False
+    def _unseen(self, at: int) -> Polarity:
+        """What "is not" and the words behind it say of the subject."""
+        following = self.units[at + 1 : at + 3]
+        seen = following and following[0].tag is Tag.WORD and following[0].value in _SEEN
+        return Polarity.ABSENT if seen else Polarity.UNCERTAIN
+
+    def _term_ahead(self, at: int) -> bool:
+        """Whether a cue has something of its own ahead; "is possible" has not."""
+        for unit in self.units[at + 1 : at + 1 + 2 * _LOOK]:
+            if unit.tag in (Tag.TERM, Tag.GROUP):
+                return True
             if unit.tag in (Tag.COMMA, Tag.STOP):
                 break
-        return True
+        return False
 
     def _after(self, at: int, unit: Unit) -> None:
         before = self._before(at)
@@ -154,6 +194,9 @@ class _Reader:
         self._set(before, polarity)
         if before:
             self.scope = _Scope()
+        elif unit.tag is not Tag.GONE_AFTER:
+            negative = unit.tag is Tag.NOT_AFTER
+            self.scope = _Scope(denies=negative, doubts=not negative)
 
     def _can_go(self, at: int, how: str) -> bool:
         kind = self.units[at].kind
@@ -167,7 +210,7 @@ class _Reader:
         """The terms that a cue behind them speaks of: the subject of its clause."""
         found: list[int] = []
         joined = plural = False
-        for place in range(at - 1, -1, -1):
+        for place in range(at - 1, max(at - 8 * _LOOK, -1), -1):
             unit = self.units[place]
             if unit.tag is Tag.PART:
                 return []
@@ -190,8 +233,13 @@ class _Reader:
 
     def _boundary(self, at: int, unit: Unit) -> None:
         scope = self.scope
-        if unit.tag in (Tag.STOP, Tag.NORMAL) or (unit.tag is Tag.VERB and scope.heads):
+        asked = bool(at) and self.units[at - 1].tag is Tag.DOUBT  # whether there is
+        if (unit.tag in (Tag.STOP, Tag.NORMAL) and not asked) or (
+            unit.tag is Tag.VERB and scope.heads
+        ):
             self.scope = _Scope()
+        elif unit.tag is Tag.COMMA and unit.value == ":":
+            scope.denies = scope.denies and not scope.heads
         elif unit.tag is Tag.COMMA:
             scope.past = False
             scope.doubts = scope.doubts and scope.denies
@@ -205,12 +253,10 @@ class _Reader:
 
     def _maybe_anew(self, at: int) -> None:
         """Whether the scope ends here: a new phrase follows, and no "or" closes the list."""
-        if self.scope.heads and self._new_phrase(at) and not self._or_ahead(at):
+        following = self.units[at + 1].tag if at + 1 < len(self.units) else Tag.WORD
+        begins = following in _NEW_PHRASE and (self.scope.heads or following is Tag.ARTICLE)
+        if begins and not self._or_ahead(at):
             self.scope = _Scope()
-
-    def _new_phrase(self, at: int) -> bool:
-        following = self.units[at + 1] if at + 1 < len(self.units) else None
-        return following is not None and following.tag in _NEW_PHRASE
 
     def _or_ahead(self, at: int) -> bool:
         for unit in self.units[at + 1 : at + 1 + 3 * _LOOK]:

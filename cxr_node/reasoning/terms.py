@@ -38,7 +38,8 @@ _SYNONYMS: dict[FindingKind, str] = {
         " | pulmonary vascular congestion | venous congestion | volume overload"
     ),
     _K.CARDIOMEGALY: (
-        "enlarged heart | enlarged cardiac silhouette | cardiac enlargement | big heart"
+        "borderline heart size | heart size borderline | borderline cardiac size"
+        " | enlarged heart | enlarged cardiac silhouette | cardiac enlargement | big heart"
         " | enlarged cardiac shadow | heart enlargement | enlarged heart size"
         " | cardiac dilatation"
     ),

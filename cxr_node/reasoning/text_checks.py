@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from cxr_node.domain.findings import (
     Clash,
@@ -36,6 +37,8 @@ _CHRONIC = frozenset(
 )
 """What may stand beside "no acute abnormality" when the report names it elsewhere."""
 
+_CALM_WHEN_SMALL = frozenset({_K.LUNG_OPACITY, _K.PLEURAL_EFFUSION})
+
 _EXPLAINED_BY: dict[FindingKind, frozenset[FindingKind]] = {
     _K.LUNG_OPACITY: frozenset(
         {
@@ -45,7 +48,6 @@ _EXPLAINED_BY: dict[FindingKind, frozenset[FindingKind]] = {
             _K.EDEMA,
             _K.LUNG_LESION,
             _K.PLEURAL_EFFUSION,
-            _K.PLEURAL_OTHER,
         }
     ),
     _K.CONSOLIDATION: frozenset({_K.PNEUMONIA}),
@@ -53,6 +55,9 @@ _EXPLAINED_BY: dict[FindingKind, frozenset[FindingKind]] = {
     _K.CENTRAL_VENOUS_CATHETER: frozenset({_K.PORT}),
 }
 """A word for a finding that is held absent may describe one of these that is held present."""
+
+_LOOSE = frozenset({"infiltrate", "infiltration", "airspace opacity", "air space opacity"})
+"""Names whose denial leaves room for another kind of the same finding, if it is named."""
 
 _ALSO_DENIED = {_K.LUNG_OPACITY: (_K.CONSOLIDATION,)}
 """Who denies the wider denies the narrower."""
@@ -69,9 +74,7 @@ _AGAINST: dict[str, frozenset[str]] = {
 def clashes(reading: Reading) -> Iterator[Contradiction]:
     """Every contradiction between a text and the answers."""
     texts = sources(reading)
-    named = frozenset(
-        m.kind for text in texts for m in text.said if m.polarity is not Polarity.ABSENT
-    )
+    named = _named(texts)
     answered = changes(reading)
     for source in texts:
         yield from _denied(source, reading, named)
@@ -86,6 +89,26 @@ def clashes(reading: Reading) -> Iterator[Contradiction]:
                 yield from _change(source, finding, said, answered.get(finding.kind, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What the texts speak of without denying it."""
+
+    at_all: frozenset[FindingKind]
+    calmly: frozenset[FindingKind]
+    """As small, old, unchanged or doubtful: it may stand beside "nothing acute"."""
+
+
+def _named(texts: Sequence[Source]) -> _Named:
+    said = [m for text in texts for m in text.said if m.polarity is not Polarity.ABSENT]
+    at_all = frozenset(m.kind for m in said)
+    return _Named(at_all, at_all - {m.kind for m in said if not _calm(m)})
+
+
+def _calm(mention: Mention) -> bool:
+    small = mention.sizes == {Severity.MILD} and mention.kind in _CALM_WHEN_SMALL
+    return mention.polarity is Polarity.UNCERTAIN or "stable" in mention.changes or small
+
+
 def _about(source: Source, kind: FindingKind) -> list[Mention]:
     """What a text says firmly of one finding; of thoughts, the last word."""
     if source.only not in (None, kind):
@@ -97,9 +120,7 @@ def _about(source: Source, kind: FindingKind) -> list[Mention]:
     return [m for m in said if m.polarity is Polarity.PRESENT]
 
 
-def _denied(
-    source: Source, reading: Reading, named: frozenset[FindingKind]
-) -> Iterator[Contradiction]:
+def _denied(source: Source, reading: Reading, named: _Named) -> Iterator[Contradiction]:
     """Findings held present that the text denies, together where it denies them together."""
     groups: dict[str, list[FindingKind]] = {}
     for finding in reading.present:
@@ -126,20 +147,22 @@ def _denials(source: Source, kind: FindingKind) -> list[Mention]:
     said = [m for m in source.said if m.kind in wider]
     if source.clash is Clash.TRACE:
         own = [m for m in said if m.kind is kind and m.polarity is not Polarity.UNCERTAIN]
-        said = own[-1:]
-    return [m for m in said if m.polarity is Polarity.ABSENT and not m.weak]
+        said = [m for m in own if not m.group][-1:] or own[-1:]
+    return [m for m in said if m.polarity is Polarity.ABSENT]
 
 
-def _denies(mention: Mention, finding: Finding, named: frozenset[FindingKind]) -> bool:
+def _denies(mention: Mention, finding: Finding, named: _Named) -> bool:
     """Whether a denial leaves no room for the finding as it is held."""
     if not _same_side(mention.side, finding.laterality) or not _same_place(mention, finding):
         return False
     if "large" in mention.limits:
         return finding.severity is Severity.SEVERE
-    known = finding.kind in named
+    known = finding.kind in named.at_all
     if "acute" in mention.limits and known:
-        mild = finding.severity is Severity.MILD
-        return finding.kind not in _CHRONIC and not (mild and not mention.group)
+        chronic = _CHRONIC if mention.group else frozenset()
+        return finding.kind not in chronic | named.calmly
+    if mention.weak or mention.name in _LOOSE:
+        return not known
     return not (mention.group == LUNG and finding.kind is _K.ATELECTASIS and known)
 
 
