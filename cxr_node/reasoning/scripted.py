@@ -40,7 +40,7 @@ from cxr_node.reasoning.scripted_words import (
     FOLLOW_UP,
     THOUGHTS,
     Asked,
-    chance_of,
+    chances_of,
     in_unit,
     label_list,
     question_about,
@@ -165,7 +165,7 @@ class _ScriptedConversation:
         question = self._open[1]
         if ask.options:
             chances = _chances(question, self._look_up(self._script.answers, _DEFAULTS))
-            found = chance_of(self._profile, question, chances)
+            found = chances_of(self._profile, question, chances, ask.options)
             return tuple(math.log(max(chance, 1e-9)) for chance in found)
         return write(self._text(question), ask)
 

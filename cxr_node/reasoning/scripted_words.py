@@ -6,7 +6,7 @@ in the form its family was taught, unless its script says to write something els
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations
 
@@ -71,9 +71,16 @@ def question_about(kind: FindingKind) -> Asked:
     return stage.key, presence, kind
 
 
-def chance_of(profile: Profile, question: Question, chances: Mapping[str, float]) -> list[float]:
-    """The chances of the options in the order in which the node offers them."""
-    return [chances.get(option, 0.0) for option in prompts.offered(profile.wording, question)]
+def chances_of(
+    profile: Profile, question: Question, chances: Mapping[str, float], asked: Sequence[str]
+) -> list[float]:
+    """The chances of the options in the order asked; ``asked`` are their words or letters."""
+    offered = prompts.offered(profile.wording, question)
+    named = [prompts.option_words(profile.wording, option) for option in offered]
+    if profile.manner is MannerKind.LETTERED:
+        named = [f" {letter}" for letter in prompts.LETTERS[: len(offered)]]
+    known = dict(zip(named, offered, strict=True))
+    return [chances.get(known.get(words, ""), 0.0) for words in asked]
 
 
 def in_unit(family: Boxes, question: Question, said: str) -> str:
