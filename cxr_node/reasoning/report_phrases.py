@@ -104,7 +104,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | clear of | absence of | lack of | neither | nor | no radiographic evidence of"
         " | none of | nil | no evidence for | no indication of | not have | devoid of"
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
-        " | fail to show | cannot see | no radiographic finding of | no finding suggestive of"
+        " | fail to | cannot see | no radiographic finding of | no finding suggestive of"
         " | no evidence to suggest | no radiographic sign of | no longer"
         " | no convincing evidence of | lacks | nothing | no longer any | no feature of"
         " | no visible sign of | no trace of | unable to | inability to | no suspicion of"
@@ -117,17 +117,17 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | status post removal of | withdrawal of",
     },
     Tag.DOUBT: {
-        "doubt": "exclude | excluding | considered | unclear | possibility | suspicion"
-        " | possible | possibly | probable | probably | likely | suspected | suspicious for"
-        " | suspicion of | concerning for | concern for | may | might | could | question of"
-        " | questionable | cannot exclude | can not exclude | not exclude | rule out"
-        " | suggestive of | suggesting | suggest | suggestion of | differential | consider"
-        " | evaluate for | assess for | evaluation for | evaluation of | would | risk"
-        " | suspicious of | equivocal | borderline | cannot rule out | can not rule out"
-        " | not excluding | potential | potentially | worrisome for | presumed | presumably"
-        " | perhaps | unlikely | less likely | to exclude | questioned | suspect | query"
-        " | looking for | not entirely excluding | cannot be certain | difficult to exclude"
-        " | consideration | doubt | differential diagnosis | to rule out"
+        "doubt": "exclude | question | simulating | excluding | considered | unclear"
+        " | possibility | suspicion | possible | possibly | probable | probably | likely"
+        " | suspected | suspicious for | suspicion of | concerning for | concern for | may"
+        " | might | could | question of | questionable | cannot exclude | can not exclude"
+        " | not exclude | rule out | suggestive of | suggesting | suggest | suggestion of"
+        " | differential | consider | evaluate for | assess for | evaluation for | evaluation of"
+        " | would | risk | suspicious of | equivocal | borderline | cannot rule out"
+        " | can not rule out | not excluding | potential | potentially | worrisome for"
+        " | presumed | presumably | perhaps | unlikely | less likely | to exclude | questioned"
+        " | suspect | query | looking for | not entirely excluding | cannot be certain"
+        " | difficult to exclude | consideration | doubt | differential diagnosis | to rule out"
         " | clinical concern for | clinical suspicion of | hypothetical | wait | maybe | seem to"
         " | susceptible to | cannot definitively exclude | rather than | not entirely exclude"
         " | cannot completely exclude | cannot entirely exclude | instead of | as opposed to"
@@ -138,9 +138,10 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "asks": "?",
     },
     Tag.PAST: {
-        "past": "history | history of | prior | previous | previously | past | h/o | formerly"
-        " | remote history | previously seen | previously noted | previously described | earlier"
-        " | known history of | status post | s/p | old | healed | remote",
+        "past": "history | had | history of | prior | previous | previously | past | h/o"
+        " | formerly | remote history | previously seen | previously noted"
+        " | previously described | earlier | known history of | status post | s/p | old | healed"
+        " | remote",
     },
     Tag.NOT_AFTER: {
         "no": "not seen | not identified | not present | not visible | not visualized | absent"
@@ -201,7 +202,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "many": "are | were | have",
         "shows": "show | showed | demonstrate | demonstrated | reveal | depict | indicate"
         " | confirm",
-        "any": "had | appear | appeared | remain | exist | lie | terminate | do | does | consist"
+        "any": "appear | appeared | remain | exist | lie | terminate | do | does | consist"
         " | project | look | measure | occupy | explain | obscure | accompany | represent"
         " | continue | persist",
     },

@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cxr_node.domain.findings import Clash, FindingKind, Reading, TracePart
 from cxr_node.domain.stages import CHANGES, RELATIONS, StageKey, Turn
 from cxr_node.reasoning.mentions import Mention, mentions
+from cxr_node.reasoning.scope import Polarity
 
 _NAMES = {kind.value.replace("_", " "): kind for kind in FindingKind}
 _NAME = "|".join(_NAMES)
 _RELATION = re.compile(rf"({_NAME}) ({'|'.join(RELATIONS)}) ({_NAME})")
 _CHANGE = re.compile(rf"({_NAME}): ({'|'.join(c.replace('_', ' ') for c in CHANGES)})")
+_JOINED = re.compile(
+    r"\b(?:(?P<hides>obscur(?:es|ing)|hid(?:es|ing))|(?:is|are) explained by|explain(?:s|ing)"
+    r"|caus(?:es|ing|ed by)|due to|secondary to)\b",
+    re.IGNORECASE,
+)
+_BREAK = re.compile(r"[.;:!?]")
+_FAR = 120
 _THOUGHTS = re.compile(r"</?\w+>")
 
 Relation = tuple[FindingKind, str, FindingKind]
@@ -72,7 +81,7 @@ def _own_reasoning(turn: Turn) -> Source:
 
 
 def relations(reading: Reading) -> tuple[Relation, ...]:
-    """The closed relations that were answered, other than none."""
+    """The relations that were answered, other than none, and those that the texts state."""
     found: dict[Relation, None] = {}
     for turn in reading.turns:
         if turn.stage is StageKey.RELATIONSHIPS and turn.question == "relation" and turn.accepted:
@@ -81,7 +90,20 @@ def relations(reading: Reading) -> tuple[Relation, ...]:
     for text in reading.relations:
         if match := _RELATION.fullmatch(text):
             found[_NAMES[match[1]], match[2], _NAMES[match[3]]] = None
+    texts = (*reading.relations, reading.findings_text, reading.impression)
+    for text in (*texts, *(part.text for part in reading.trace)):
+        found |= dict.fromkeys(_spoken(text))
     return tuple(triple for triple in found if triple[1] != "none")
+
+
+def _spoken(text: str) -> Iterator[Relation]:
+    """Triples in prose: two findings that are there, and a word that joins them."""
+    for first, second in pairwise(mentions(text)):
+        between = text[first.place : second.place]
+        joined = _JOINED.search(between)
+        firm = all(m.polarity is Polarity.PRESENT and not m.implied for m in (first, second))
+        if joined and firm and len(between) < _FAR and not _BREAK.search(between):
+            yield first.kind, "obscures" if joined["hides"] else "explains", second.kind
 
 
 def changes(reading: Reading) -> dict[FindingKind, str]:

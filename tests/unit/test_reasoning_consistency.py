@@ -33,8 +33,10 @@ from tests.report_prose import FIRST, Prose
 from tests.report_prose_more import SECOND
 from tests.report_prose_styles import FOURTH, THIRD
 
-WORDINGS = {"1": FIRST, "2": SECOND, "3": THIRD, "4": FOURTH, "held out": HELD_OUT}
-CLEAN, EACH = 600, 60
+WORDINGS = {"held out": (HELD_OUT, 60)} | {
+    str(n): (prose, 15) for n, prose in enumerate((FIRST, SECOND, THIRD, FOURTH), 1)
+}
+"""Name to wording and to how many readings are drawn for each kind of contradiction."""
 NOTHING = NamedTerms((), ())
 K = FindingKind
 
@@ -47,25 +49,25 @@ def kinds(reading: Reading) -> set[Clash]:
     return {clash.clash for clash in found(reading)}
 
 
-@pytest.mark.parametrize("prose", WORDINGS.values(), ids=WORDINGS)
-def test_readings_that_agree_raise_no_alarm(prose: Prose) -> None:
-    writer = Writer(2025, prose)
-    alarms = sum(bool(found(writer.clean())) for _ in range(CLEAN))
-    assert alarms <= 0.02 * CLEAN
+@pytest.mark.parametrize(("prose", "each"), WORDINGS.values(), ids=WORDINGS)
+def test_readings_that_agree_raise_no_alarm(prose: Prose, each: int) -> None:
+    writer, readings = Writer(2025, prose), each * len(LIES)
+    alarms = sum(bool(found(writer.clean())) for _ in range(readings))
+    assert alarms <= 0.02 * readings
 
 
-@pytest.mark.parametrize("prose", WORDINGS.values(), ids=WORDINGS)
-def test_contradictions_are_found(prose: Prose) -> None:
+@pytest.mark.parametrize(("prose", "each"), WORDINGS.values(), ids=WORDINGS)
+def test_contradictions_are_found(prose: Prose, each: int) -> None:
     writer = Writer(2026, prose)
     hits = dict.fromkeys(LIES, 0)
     for clash, lie in LIES.items():
-        for _ in range(EACH):
+        for _ in range(each):
             told = lie(writer)
             hits[clash] += any(
                 c.clash is clash or told.about in c.findings for c in found(told.reading)
             )
-    assert sum(hits.values()) >= 0.95 * EACH * len(LIES), hits
-    assert min(hits.values()) >= 0.85 * EACH, hits
+    assert sum(hits.values()) >= 0.95 * each * len(LIES), hits
+    assert min(hits.values()) >= 0.8 * each, hits
 
 
 def test_a_reading_is_checked_in_milliseconds() -> None:
@@ -215,6 +217,14 @@ def test_closed_relations_and_changes_are_read_from_turns_too() -> None:
     assert kinds(replace(QUIET, turns=(odd, gone))) == {Clash.RELATION, Clash.CHANGE}
     said = relation(K.PNEUMOTHORAX, "obscures", K.ENDOTRACHEAL_TUBE)
     assert len(found(replace(QUIET, turns=(odd,), relations=(said,)))) == 1
+
+
+def test_relations_in_prose_are_held_against_the_table() -> None:
+    text = "The right pneumothorax is caused by the left effusion."
+    assert found(_with(QUIET, findings_text=text)) == ()
+    odd = "The right pneumothorax obscures the endotracheal tube."
+    assert kinds(_with(QUIET, findings_text=odd)) == {Clash.RELATION}
+    assert found(_with(QUIET, findings_text="Pneumothorax. The endotracheal tube causes.")) == ()
 
 
 def test_the_table_covers_every_finding_and_goes_both_ways() -> None:
