@@ -19,63 +19,12 @@ from cxr_node.domain.findings import (
     Zone,
 )
 from cxr_node.domain.stages import CHANGES
+from tests.plausible import ABSURD, FAMILY, FINE, LUNG, NEVER, USUAL
 from tests.readings import IMAGE, box, finding, sample_image, sample_reading
 from tests.report_prose import Prose
 
 _K, _Z = FindingKind, Zone
 WIDTH, HEIGHT = 400, 512
-_LUNG = (_Z.UPPER, _Z.MIDDLE, _Z.LOWER)
-_USUAL: dict[FindingKind, tuple[Zone, ...]] = {
-    _K.CARDIOMEGALY: (_Z.HEART,),
-    _K.ENLARGED_CARDIOMEDIASTINUM: (_Z.MEDIASTINUM,),
-    _K.FRACTURE: (_Z.CHEST_WALL, _Z.UPPER, _Z.LOWER),
-    _K.PLEURAL_EFFUSION: (_Z.LOWER, _Z.LOWER, _Z.MIDDLE),
-    _K.PNEUMOTHORAX: (_Z.APEX, _Z.UPPER, _Z.LOWER),
-    _K.ENDOTRACHEAL_TUBE: (_Z.MEDIASTINUM, _Z.UPPER),
-    _K.ENTERIC_TUBE: (_Z.MEDIASTINUM, _Z.LOWER),
-    _K.CENTRAL_VENOUS_CATHETER: (_Z.MEDIASTINUM, _Z.UPPER),
-    _K.PORT: (_Z.CHEST_WALL,),
-    _K.CHEST_TUBE: (_Z.LOWER, _Z.UPPER),
-    _K.PACEMAKER: (_Z.CHEST_WALL, _Z.UPPER),
-}
-_NEVER: dict[FindingKind, tuple[Zone, ...]] = {
-    _K.CARDIOMEGALY: (_Z.APEX, _Z.UPPER, _Z.CHEST_WALL),
-    _K.ENLARGED_CARDIOMEDIASTINUM: (_Z.APEX, _Z.CHEST_WALL),
-    _K.PLEURAL_EFFUSION: (_Z.MEDIASTINUM, _Z.HEART, _Z.APEX),
-    _K.PNEUMOTHORAX: (_Z.HEART, _Z.MEDIASTINUM),
-    _K.ENDOTRACHEAL_TUBE: (_Z.LOWER, _Z.HEART, _Z.CHEST_WALL),
-    _K.EDEMA: (_Z.CHEST_WALL, _Z.HEART),
-    _K.CONSOLIDATION: (_Z.CHEST_WALL, _Z.MEDIASTINUM),
-    _K.PNEUMONIA: (_Z.CHEST_WALL, _Z.MEDIASTINUM),
-    _K.ATELECTASIS: (_Z.CHEST_WALL,),
-    _K.FRACTURE: (_Z.HEART,),
-    _K.ENTERIC_TUBE: (_Z.APEX, _Z.CHEST_WALL),
-}
-_FINE = (
-    (_K.ATELECTASIS, "accompanies", _K.PLEURAL_EFFUSION),
-    (_K.CONSOLIDATION, "explains", _K.PNEUMONIA),
-    (_K.CARDIOMEGALY, "explains", _K.EDEMA),
-    (_K.PLEURAL_EFFUSION, "obscures", _K.CONSOLIDATION),
-    (_K.PNEUMOTHORAX, "explains", _K.CHEST_TUBE),
-    (_K.FRACTURE, "explains", _K.PNEUMOTHORAX),
-    (_K.EDEMA, "accompanies", _K.PLEURAL_EFFUSION),
-)
-_ABSURD = (
-    (_K.CARDIOMEGALY, "explains", _K.FRACTURE),
-    (_K.EDEMA, "explains", _K.FRACTURE),
-    (_K.FRACTURE, "explains", _K.PACEMAKER),
-    (_K.CARDIOMEGALY, "obscures", _K.ENDOTRACHEAL_TUBE),
-    (_K.ENDOTRACHEAL_TUBE, "explains", _K.PACEMAKER),
-    (_K.ENTERIC_TUBE, "explains", _K.PORT),
-    (_K.PNEUMONIA, "explains", _K.PACEMAKER),
-    (_K.CARDIOMEGALY, "explains", _K.ENTERIC_TUBE),
-    (_K.PNEUMOTHORAX, "obscures", _K.CARDIOMEGALY),
-    (_K.LUNG_LESION, "explains", _K.PACEMAKER),
-)
-_FAMILY = frozenset(
-    {_K.CONSOLIDATION, _K.PNEUMONIA, _K.LUNG_OPACITY, _K.ATELECTASIS, _K.EDEMA, _K.LUNG_LESION}
-)
-"""Findings whose names run into each other: a text about one may mean another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +54,7 @@ class Writer:
         )
         present = [f for f in findings if f.present]
         sick = any(not f.kind.is_device for f in present)
-        relations = [r for r in _FINE if r[0] in kinds and r[2] in kinds]
+        relations = [r for r in FINE if r[0] in kinds and r[2] in kinds]
         plain = sample_reading(
             images=(sample_image(columns=WIDTH, rows=HEIGHT, view="PA"),),
             projection="PA",
@@ -129,7 +78,7 @@ class Writer:
         if not present:
             return finding(kind, 0.05, confidence=0.9)
         side = self.chance.choice(list(Laterality)) if kind.has_side else None
-        zone = self.chance.choice(_USUAL.get(kind, _LUNG))
+        zone = self.chance.choice(USUAL.get(kind, LUNG))
         severity = None if kind.is_device else self.chance.choice(list(Severity))
         whole = finding(kind, 0.9, laterality=side, zone=zone, severity=severity, confidence=0.9)
         where = self._box(side, zone)
@@ -197,7 +146,7 @@ class Writer:
 
     def _deniable(self, held: set[FindingKind]) -> list[FindingKind]:
         """Absent findings whose denial cannot be taken for that of one that is held present."""
-        near = _FAMILY if held & _FAMILY else frozenset()
+        near = FAMILY if held & FAMILY else frozenset()
         return [k for k in FindingKind if k not in held and k not in near]
 
     def _impression(self, present: list[Finding], *, sick: bool) -> str:
@@ -286,7 +235,7 @@ def _false(w: Writer, kinds: tuple[FindingKind, ...] = _ALL) -> tuple[Reading, F
     kind = w.chance.choice(kinds)
     if w.chance.random() < 0.5:
         return w.clean(kind), kind, w.denial(kind, [])
-    meant = _MAY_MEAN.get(kind, _FAMILY | {_K.PLEURAL_EFFUSION} if kind in _FAMILY else frozenset())
+    meant = _MAY_MEAN.get(kind, FAMILY | {_K.PLEURAL_EFFUSION} if kind in FAMILY else frozenset())
     while True:
         reading = w.clean()
         if not {f.kind for f in reading.present} & {kind, *meant}:
@@ -311,14 +260,14 @@ def _side(w: Writer) -> Lie:
 
 
 def _anatomy(w: Writer) -> Lie:
-    kind = w.chance.choice(tuple(_NEVER))
+    kind = w.chance.choice(tuple(NEVER))
     held = _get(reading := w.clean(kind), kind)
-    moved = replace(held, zone=w.chance.choice(_NEVER[kind]), box=None)
+    moved = replace(held, zone=w.chance.choice(NEVER[kind]), box=None)
     return Lie(with_finding(reading, moved), Clash.ANATOMY, kind)
 
 
 def _relation(w: Writer) -> Lie:
-    first, how, second = w.chance.choice(_ABSURD)
+    first, how, second = w.chance.choice(ABSURD)
     reading = w.clean(first, second)
     told = (*reading.relations, relation(first, how, second))
     return Lie(replace(reading, relations=told), Clash.RELATION, first)
