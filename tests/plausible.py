@@ -1,4 +1,4 @@
-"""What lies where and what goes with what, as the tests hold it: apart from the node's own table."""
+"""What lies where and what goes with what, apart from the node's own table."""
 
 from __future__ import annotations
 
