@@ -1,7 +1,7 @@
 """Keys and values of several open studies in one store: a seat each, with a length of its own.
 
 Every layer has one pair of tensors of shape (seats, key/value heads, capacity, head size).
-A token is written once and never moved, except when the store doubles; a study is cropped by
+A token is written once and never moved, except when the store grows; a study is cropped by
 shortening its length. One forward sees the store through :class:`Rows`, which has the methods
 that the models of transformers call on their cache. The store masks nothing: what lies behind
 a study's length is finite leftovers, which the attention mask of the forward hides.
@@ -98,7 +98,8 @@ class Slots:
         while self._capacity < capacity:
             self._capacity *= 2
         if self._seats < seats:
-            self._seats = max(seats, 2 * self._seats)
+            # By a quarter: a study that steps in on a full batch must not double the store.
+            self._seats = max(seats, self._seats * 5 // 4)
         for stores in (self._keys, self._values):
             for index, old in enumerate(stores):
                 made = old.new_zeros((self._seats, old.shape[1], self._capacity, old.shape[3]))
