@@ -15,6 +15,7 @@ CxrNodeError
 ├── ModelRefused             a model folder fails its manifest, or the site may not use it
 ├── EngineUnavailable        the inference server gives no usable answer; try again later
 ├── AnswerRefused            a model answer does not fit its stage schema
+├── RecordRefused            a dialogue record is malformed; names record and field
 ├── QuestionRefused          a person's follow-up question cannot be put
 ├── Undeliverable            a destination refused an object
 └── ConfigurationError       the configuration cannot be used as written
@@ -124,6 +125,24 @@ class AnswerRefused(CxrNodeError):
     """A model answer does not fit the schema of its stage."""
 
     code = "answer-refused"
+
+
+class RecordRefused(CxrNodeError):
+    """A record of a file of dialogues is malformed, or a file it needs is missing.
+
+    ``record`` counts from 1 and is 0 where no record is meant; ``place`` is the field, as in
+    ``content[3].stage``, and may be empty.
+    """
+
+    code = "record-refused"
+
+    def __init__(self, problem: str, *, record: int = 0, place: str = "") -> None:
+        where = [f"record {record}"] if record else []
+        where += [place] if place else []
+        super().__init__(f"{', '.join(where)}: {problem}" if where else problem)
+        self.problem = problem
+        self.record = record
+        self.place = place
 
 
 class QuestionRefused(CxrNodeError):

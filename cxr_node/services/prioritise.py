@@ -38,10 +38,11 @@ def _highest(matching: Sequence[Outcome]) -> list[Outcome]:
 def _holds(rule: Rule, reading: Reading) -> bool:
     if rule.advice is not None:
         return reading.advice is not None and reading.advice.acr_category == rule.advice
-    return any(_matches(rule, finding) for finding in reading.findings)
+    return any(matches(rule, finding) for finding in reading.findings)
 
 
-def _matches(rule: Rule, finding: Finding) -> bool:
+def matches(rule: Rule, finding: Finding) -> bool:
+    """Whether ``finding`` alone is enough for ``rule``."""
     return (
         finding.kind is rule.finding
         and finding.presence.value in rule.presence

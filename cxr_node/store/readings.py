@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import case, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from cxr_node.domain.findings import Reading, ReadingKind
-from cxr_node.store.schema import ReadingRow
+from cxr_node.store.schema import ReadingRow, RevisionRow, StudyRow
 from cxr_node.store.statements import insert_or_update
 
 _READING: TypeAdapter[Reading] = TypeAdapter(Reading)
@@ -67,3 +69,41 @@ def latest_reading(session: Session, revision_pk: int) -> Reading | None:
     statement = select(ReadingRow.document).filter_by(revision_pk=revision_pk)
     document = session.scalar(statement.order_by(full_first).limit(1))
     return None if document is None else from_document(document)
+
+
+@dataclass(frozen=True, slots=True)
+class OfStudy:
+    """A full reading and whose study it is of."""
+
+    study_uid: str
+    patient: str
+    """Patient ID with its issuer; empty where the study names no patient."""
+    reading: Reading
+
+
+def full_readings(session: Session, study_uid: str = "") -> Iterator[OfStudy]:
+    """The newest full reading of every study, or of one, in the order of arrival."""
+    newest = (
+        select(RevisionRow.study_pk, func.max(RevisionRow.number).label("number"))
+        .join(ReadingRow, ReadingRow.revision_pk == RevisionRow.id)
+        .where(ReadingRow.kind == ReadingKind.READ.value)
+        .group_by(RevisionRow.study_pk)
+        .subquery()
+    )
+    statement = (
+        select(StudyRow.study_uid, StudyRow.patient_id, StudyRow.issuer, ReadingRow.document)
+        .join(newest, newest.c.study_pk == StudyRow.id)
+        .join(
+            RevisionRow,
+            (RevisionRow.study_pk == StudyRow.id) & (RevisionRow.number == newest.c.number),
+        )
+        .join(ReadingRow, ReadingRow.revision_pk == RevisionRow.id)
+        .where(ReadingRow.kind == ReadingKind.READ.value)
+        .order_by(StudyRow.id)
+        .execution_options(yield_per=50)
+    )
+    if study_uid:
+        statement = statement.where(StudyRow.study_uid == study_uid)
+    for uid, patient, issuer, document in session.execute(statement):
+        named = f"{patient}^{issuer}" if patient else ""
+        yield OfStudy(uid, named, from_document(document))

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cxr_node.training.dialogues import IGNORED, Encoded, Script
 from cxr_node.training.loop import Budget, Pool, log, optimiser, rate_at, save
 from cxr_node.training.samples import CELLS
+from cxr_node.training.token_dialogues import IGNORED, Encoded, Script
 from cxr_node.training.tower import Heads, grids, patches, see, targets, tower_loss, varied
 
 RATE = 1.5e-3

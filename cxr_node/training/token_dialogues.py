@@ -1,5 +1,7 @@
-"""Second step's material: dialogues over a phantom, in exactly the product's own words.
+"""Second step's material: token dialogues over a phantom, in exactly the product's own words.
 
+These are ids with targets and weights, for the embedded model alone; dialogues as text, in
+the format that data sets are exchanged in, are in ``records.py``.
 Prompts, option words and chat scaffolding come from :mod:`cxr_node.reasoning`; text is
 encoded piece by piece, as the product's conversation does it.
 """
