@@ -57,7 +57,7 @@ def receiver(
         server.shutdown()
 
 
-def _sender(port: int, timeout: float = 2.0) -> DimseSender:
+def _sender(port: int, timeout: float = 15.0) -> DimseSender:
     peer = PeerSection(
         name="pacs", ae_title="PACS", host="127.0.0.1", port=port, receives_results=True
     )
