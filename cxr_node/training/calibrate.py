@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxr_node.domain.findings import FindingKind
 from cxr_node.phantom.truth import DRAWN
 from cxr_node.reasoning.profiles import Calibration
-from cxr_node.training.figures import operating_point, rates
+from cxr_node.training.figures import operating_point, rates, weighted_calibration_error
 from cxr_node.training.measure import Margins, margin, truth_of
 
 SENSITIVITY_WEIGHT = {FindingKind.PNEUMOTHORAX: 1.5}
@@ -109,11 +109,5 @@ def calibration_error(
     probability: NDArray[np.float64], truth: NDArray[np.bool_], bins: int = 10
 ) -> float:
     """Expected calibration error over equal-width bins (arXiv 1706.04599)."""
-    which = np.minimum((probability * bins).astype(int), bins - 1)
-    total = 0.0
-    for b in range(bins):
-        members = which == b
-        if members.any():
-            gap = abs(float(probability[members].mean()) - float(truth[members].mean()))
-            total += gap * float(members.mean())
-    return total
+    once = np.ones((1, len(probability)))
+    return float(weighted_calibration_error(probability, truth, once, bins)[0])

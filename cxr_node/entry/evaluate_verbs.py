@@ -1,0 +1,102 @@
+"""``cxr-node evaluate``: how good the model is, on phantoms, dialogues or labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_node.domain.findings import ReadingKind
+from cxr_node.entry.options import ConfigOption, configuration, with_model
+
+app = typer.Typer(
+    help="Grade the model; writes metrics.json and report.html. A stopped run goes on.",
+    epilog="Example: cxr-node evaluate phantoms --count 300 --out evaluation",
+    no_args_is_help=True,
+)
+
+OutOption = Annotated[Path, typer.Option(help="Folder for cases, metrics and report.")]
+ModelOption = Annotated[str, typer.Option(help="Model folder or name instead of the configured.")]
+BatchOption = Annotated[int, typer.Option(min=1, max=64, help="Studies read together.")]
+TriageOption = Annotated[bool, typer.Option("--triage", help="Ask only what sets the priority.")]
+ResamplesOption = Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")]
+
+
+@app.command(epilog="Example: cxr-node evaluate phantoms --count 300 --out evaluation")
+def phantoms(
+    out: OutOption,
+    count: Annotated[int, typer.Option(min=2, help="How many phantoms.")] = 200,
+    first_seed: Annotated[
+        int | None, typer.Option(help="First seed; else one that nothing was taught on.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=112, max=2048, help="Pixels of a side.")] = 224,
+    triage: TriageOption = False,
+    batch: BatchOption = 8,
+    model: ModelOption = "",
+    resamples: ResamplesOption = 1000,
+    config: ConfigOption = None,
+) -> None:
+    """Read phantoms, of which everything is known, and grade every stage."""
+    from cxr_node.entry.evaluation_run import EvaluationRun
+    from cxr_node.evaluation.phantoms import FIRST_SEED, phantom_items
+    from cxr_node.phantom.truth import DIFFICULTY
+
+    first = FIRST_SEED if first_seed is None else first_seed
+    kind = ReadingKind.TRIAGE if triage else ReadingKind.READ
+    words = f"{DIFFICULTY} phantoms, seeds {first} to {first + count - 1} at {size} pixels"
+    run = EvaluationRun(with_model(configuration(config), model), out, kind, batch, resamples)
+    run.read(phantom_items(count, first, size, kind), words)
+
+
+@app.command(epilog="Example: cxr-node evaluate images labels.csv --root films/ --out evaluation")
+def images(
+    table: Annotated[Path, typer.Argument(help="CSV: file, and labels or a column per label.")],
+    root: Annotated[Path, typer.Option(help="Folder in which the CSV's files lie.")],
+    out: OutOption,
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV of true boxes: file, label, x, y, w, h in pixels.")
+    ] = None,
+    under: Annotated[str, typer.Option(help="Only files whose name begins so.")] = "",
+    triage: TriageOption = False,
+    batch: BatchOption = 4,
+    model: ModelOption = "",
+    resamples: ResamplesOption = 1000,
+    config: ConfigOption = None,
+) -> None:
+    """Read images (DICOM, PNG, JPEG) with known labels and grade them.
+
+    PNG and JPEG pictures are wrapped as DICOM first, as they would reach the node.
+    """
+    from cxr_node.entry.evaluation_run import EvaluationRun
+    from cxr_node.evaluation.labelled import ignored_words, image_items, read_table
+    from cxr_node.imaging.reader import PixelReader
+
+    chosen = with_model(configuration(config), model)
+    found = read_table(table, boxes, under)
+    kind = ReadingKind.TRIAGE if triage else ReadingKind.READ
+    reader = PixelReader(chosen.imaging)
+    try:
+        items = image_items(found, root, reader, out / "dicom", kind)
+        run = EvaluationRun(chosen, out, kind, batch, resamples)
+        words = f"{len(items)} labelled images of {table.name}"
+        run.read(items, words, notes=(ignored_words(found.unknown),), real=True)
+    finally:
+        reader.close()
+
+
+@app.command(epilog="Example: cxr-node evaluate dialogues answered.jsonl --out evaluation")
+def dialogues(
+    source: Annotated[Path, typer.Argument(help="File or folder of records with predictions.")],
+    out: OutOption,
+    model_name: Annotated[str, typer.Option(help="Whose predictions they are.")] = "not named",
+    resamples: ResamplesOption = 1000,
+) -> None:
+    """Grade dialogue records whose turns hold a "prediction"; no model is run."""
+    from cxr_node.entry.evaluation_run import finish
+    from cxr_node.evaluation.dialogues import dialogue_cases
+    from cxr_node.evaluation.summary import About
+
+    cases = list(dialogue_cases(source))
+    about = About(f"{len(cases)} dialogues of {source.name}", model_name, "", "", "", "")
+    finish(cases, about, out, resamples)
