@@ -13,8 +13,9 @@ from itertools import pairwise
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
 from cxr_node.reasoning.phrases import Unit, sentences
 from cxr_node.reasoning.predicates import with_predicates
-from cxr_node.reasoning.report_words import ALL, BONE, DENIED, JOINT, Tag
+from cxr_node.reasoning.report_words import ALL, BONE, DENIED, JOINT, TUBE, Tag
 from cxr_node.reasoning.scope import Polarity, Reach, reach
+from cxr_node.reasoning.understood import Understanding
 
 _RUN_ENDS = frozenset(
     {
@@ -65,6 +66,8 @@ class Mention:
     """The words that name it, in lower case and singular."""
     place: int = 0
     """Character of the text at which it stands."""
+    sure: bool = False
+    """Nothing in its sentence is strange: it may be held against an answer."""
 
 
 def mentions(text: str, subject: FindingKind | None = None) -> tuple[Mention, ...]:
@@ -87,12 +90,15 @@ def _sentence(units: list[Unit], subject: FindingKind | None) -> Iterator[Mentio
             yield from _about(units, subject)
         return
     context = _context(units)
+    understood = Understanding(units)
     excepted = any(unit.tag is Tag.EXCEPT for unit in units)
     for at, unit in enumerate(units):
         if unit.kind is not None and not _joint_denial(unit, reached, at):
-            yield _named(units, at, reached, context)
+            found = _named(units, at, reached, context)
+            yield replace(found, sure=understood.sure(at, found.polarity, group=False))
         elif unit.tag in (Tag.NORMAL, Tag.GROUP) and not excepted:
-            yield from _grouped(units, at, reached, context)
+            sure = understood.sure(at, Polarity.ABSENT, group=True)
+            yield from (replace(m, sure=sure) for m in _grouped(units, at, reached, context))
 
 
 def _says_something(unit: Unit, reached: Reach, at: int) -> bool:
@@ -165,23 +171,21 @@ def _specified(units: Sequence[Unit], at: int) -> bool:
     if following and following[0].tag in (Tag.PREPOSITION, Tag.TERM, Tag.STRUCTURE):
         return not in_the_chest
     before = units[at - 1] if at else None
-    return (
-        units[at].value == ALL
-        and before is not None
-        and before.tag is Tag.WORD
-        and before.value not in _ANY
-    )
+    if before is None or units[at].value not in (ALL, TUBE):
+        return False
+    return before.term or (before.tag is Tag.WORD and before.value not in _ANY)  # a Hickman line
 
 
 def _about(units: Sequence[Unit], subject: FindingKind) -> Iterator[Mention]:
     """A sentence that names nothing, in a text about ``subject``."""
     tags = {unit.tag for unit in units}
+    sure = Understanding(units).sure(0, Polarity.PRESENT, group=False)
     if tags & {Tag.NOT_AFTER, Tag.GONE_AFTER} and not tags & {Tag.WORD, Tag.PART, Tag.STRUCTURE}:
-        yield Mention(subject, Polarity.ABSENT, implied=True, place=units[0].start)
+        yield Mention(subject, Polarity.ABSENT, implied=True, place=units[0].start, sure=sure)
     elif not tags & {Tag.NOT, Tag.DOUBT, Tag.NOT_AFTER, Tag.GONE_AFTER, Tag.PAST}:
         found = _collected(subject, units)
         if found.side or found.zones or found.sizes or found.changes:
-            yield replace(found, implied=True, place=units[0].start)
+            yield replace(found, implied=True, place=units[0].start, sure=sure)
 
 
 def _attributes(units: Sequence[Unit], at: int, context: _Context) -> Mention:

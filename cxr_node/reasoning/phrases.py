@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind
+from cxr_node.reasoning.plain_words import PLAIN
 from cxr_node.reasoning.report_phrases import PHRASES
 from cxr_node.reasoning.report_words import JOINT, WEAK, Tag
 from cxr_node.reasoning.terms import LEXICON, name_key, singular
@@ -25,10 +26,12 @@ _SHORT = {
     "r/o": "rule out",
     "c/w": "consistent with",
     "and/or": "and or",
+    "/": "or",
+    "(-)": "no",
 }
 _TOKEN = re.compile(
     r"(?:and/or|[wW]/[oO]|[sS]/[pP]|[hH]/[oO]|[rR]/[oO]|[cC]/[wW])(?![A-Za-z])|[wW]/"
-    r"|[^\W\d_]+(?:'[a-z]{1,2})?|\d+(?:\.\d+)?|\n\s*|[.,;:!?()<>=•*\[\]]|[-–—]+"
+    r"|\(-\)|[^\W\d_]+(?:'[a-z]{1,2})?|\d+(?:\.\d+)?|\n\s*|[.,;:!?()<>=•*/\[\]]|[-–—]+"
 )
 _DROPPED = frozenset({"be", "been", "being", "currently", "presently", "now", "really", "very"})
 """Words that change nothing: cannot be seen, has been seen."""
@@ -102,6 +105,9 @@ def _entry(tag: Tag, value: str) -> Iterator[_Entry]:
 
 
 _TABLE = _entries()
+_KNOWN = PLAIN.union(*_TABLE)
+_SHORTENED = 5
+"""Letters of the longest word that is taken for an abbreviation if nobody knows it."""
 _LONGEST = max(map(len, _TABLE))
 _FIRST = {
     word: max(len(key) for key in _TABLE if key[0] == word) for word in {key[0] for key in _TABLE}
@@ -140,9 +146,18 @@ def _is_end(raw: str, text: str, found: re.Match[str], current: Sequence[_Token]
         return raw.count("\n") > 1 or not following.islower()
     if raw == "?":
         return bool(current) and _ANSWER.match(text, found.end()) is None
-    if raw == "." and current and current[-1].word in _NOT_ENDING:
-        return current[-1].end != found.start()
+    if raw == "." and current and current[-1].end == found.start():
+        return not _shortened(current, text[found.end() : found.end() + 2])
     return raw in _ENDS
+
+
+def _shortened(current: Sequence[_Token], following: str) -> bool:
+    """Whether a point ends a word that is cut short, as in "Poss. pneumonia"."""
+    word = current[-1].word
+    if word in _NOT_ENDING:
+        return True
+    short = word.isalpha() and len(word) <= _SHORTENED and word not in _KNOWN
+    return short and (len(current) == 1 or following.strip().islower())
 
 
 def _joins(raw: str, text: str, found: re.Match[str]) -> bool:

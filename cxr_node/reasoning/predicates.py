@@ -20,7 +20,9 @@ _ENDS_SUBJECT = frozenset(
 _ENDS_OBJECT = frozenset({Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.VERB, Tag.COMMA, Tag.NOT})
 _PLACES = frozenset({Tag.STRUCTURE, Tag.ZONE, Tag.SIDE})
 _SHORT_SENTENCE = 4
-_OPENINGS = frozenset({"overall", "impression", "conclusion", "it", "all", ":"})
+_OPENINGS = frozenset(
+    {"overall", "impression", "conclusion", "it", "all", ":", "appearance", "essentially"}
+)
 
 
 def with_predicates(units: Sequence[Unit]) -> list[Unit]:

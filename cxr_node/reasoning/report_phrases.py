@@ -27,11 +27,12 @@ _CARDIAC_NAMES = (
     "heart | heart size | cardiac silhouette | cardiac size | cardiac shadow | cardiac contour"
     " | size of heart | heart shadow | heart contour | size of the heart | heart silhouette"
     " | cardiac outline | size of the cardiac silhouette | size of cardiac silhouette | cardiac"
+    " | cardiothoracic ratio | heart outline"
 )
 _MIDDLE_NAMES = (
     "mediastinum | mediastinal contour | mediastinal silhouette | mediastinal structure"
     " | upper mediastinum | superior mediastinum | mediastinal | mediastinal shadow"
-    " | mediastinal width"
+    " | mediastinal width | mediastinal outline | mediastinal border"
 )
 _BOTH_NAMES = (
     "cardiomediastinal silhouette | cardiomediastinal contour | cardiomediastinum"
@@ -100,7 +101,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         BLUNTED: "blunted | blunting | obliterated | effaced",
     },
     Tag.NOT: {
-        "no": "no | not | without | no evidence of | no sign of | negative for | free of"
+        "no": "no | not | neg for | without | no evidence of | no sign of | negative for | free of"
         " | clear of | absence of | lack of | neither | nor | no radiographic evidence of"
         " | none of | nil | no evidence for | no indication of | not have | devoid of"
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
@@ -108,7 +109,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | no evidence to suggest | no radiographic sign of | no longer"
         " | no convincing evidence of | lacks | nothing | no longer any | no feature of"
         " | no visible sign of | no trace of | unable to | inability to | no suspicion of"
-        " | without evidence of | no abnormality to suggest",
+        " | without evidence of | no abnormality to suggest | nothing to suggest"
+        " | nothing suggestive of",
     },
     Tag.GONE: {
         "resolved": "resolution of | interval resolution of | clearing of"
@@ -179,7 +181,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
     },
     Tag.STOP: {
         "stop": "but | however | although | though | whereas | while | yet | nevertheless"
-        " | because | since | which may | instead | still | also | otherwise unremarkable"
+        " | because | since | instead | still | also | otherwise unremarkable"
         " | there is | there are | there has | there have | there remain | there remains",
     },
     Tag.EXCEPT: {
@@ -191,10 +193,11 @@ PHRASES: dict[Tag, dict[str, str]] = {
     Tag.AND: {"and": "and | as well as | plus"},
     Tag.ARTICLE: {
         "a": "a | an | the | this | these | that | those | again | there | persistent"
-        " | redemonstrated | noted is",
+        " | redemonstrated | noted is | patient has | positive for",
     },
     Tag.PREPOSITION: {
-        "of": "of | for | to",
+        "of": "of | to",
+        "for": "for",
         "in": "on | in | at | within | over | along | with | near | into | by | from",
     },
     Tag.VERB: {
@@ -262,6 +265,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | similar in appearance | similar in size | not substantially changed | change"
         " | no significant interval change | no relevant change | interval change"
         " | without change | without significant change | without interval change"
+        " | not altered | alteration"
         " | no substantial change | static | not appreciably changed | difference | not worsened"
         " | not increased | not progressed | no appreciable change | no definite change"
         " | no noticeable change | chronic | as before | longstanding",

@@ -32,7 +32,7 @@ _SEEN = frozenset(
     """seen identified visible visualized visualised evident present noted detected appreciated
     demonstrated apparent found observed shown recognized recognised discernible discerned
     documented confirmed suggested suspected obvious depicted perceptible there encountered
-    reported noticeable detectable identifiable appreciable perceived made""".split()  # noqa: SIM905
+    reported noticeable detectable identifiable appreciable perceived made feature""".split()  # noqa: SIM905
 )
 """What "is not" denies by; behind other words it only leaves open."""
 _TRANSPARENT = frozenset(
@@ -46,7 +46,7 @@ _TRANSPARENT = frozenset(
     because spite addition respect regard increase suggestive""".split()  # noqa: SIM905
 )
 """Words before "of", "for" or "to" behind which a finding is spoken of as it is."""
-_OF = (Tag.PREPOSITION, "of")
+_OF = frozenset({"of", "for"})
 _LOOK = 8
 """How many phrases a cue looks past for what it governs."""
 
@@ -115,7 +115,8 @@ class _Reader:
         start = at
         while start and at - start < _LOOK and self.units[start - 1].tag in _MODIFIERS:
             start -= 1
-        if start < 2 or (self.units[start - 1].tag, self.units[start - 1].value) != _OF:
+        binds = self.units[start - 1] if start > 1 else None
+        if binds is None or binds.tag is not Tag.PREPOSITION or binds.value not in _OF:
             return False
         governor = self.units[start - 2]
         return governor.tag is Tag.WORD and governor.value not in _TRANSPARENT
@@ -171,7 +172,7 @@ class _Reader:
 
     def _unseen(self, at: int) -> Polarity:
         """What "is not" and the words behind it say of the subject."""
-        following = self.units[at + 1 : at + 3]
+        following = [u for u in self.units[at + 1 : at + 3] if u.tag is not Tag.ARTICLE]
         seen = following and following[0].tag is Tag.WORD and following[0].value in _SEEN
         return Polarity.ABSENT if seen else Polarity.UNCERTAIN
 
@@ -209,7 +210,8 @@ class _Reader:
     def _before(self, at: int) -> list[int]:
         """The terms that a cue behind them speaks of: the subject of its clause."""
         found: list[int] = []
-        joined = plural = False
+        plural = False
+        joined = at > 0 and self.units[at - 1].tag is Tag.COMMA  # effusion, nodule: none
         for place in range(at - 1, max(at - 8 * _LOOK, -1), -1):
             unit = self.units[place]
             if unit.tag is Tag.PART:
@@ -221,6 +223,8 @@ class _Reader:
             if unit.tag is Tag.AND and found and not plural:
                 break
             if unit.tag in (Tag.TERM, Tag.GROUP):
+                if found and found[-1] == place + 1 and self.units[found[-1]].start > unit.end:
+                    break  # two names side by side: a full stop was left out
                 found.append(place)
         return found
 

@@ -101,7 +101,8 @@ def _spoken(text: str) -> Iterator[Relation]:
     for first, second in pairwise(mentions(text)):
         between = text[first.place : second.place]
         joined = _JOINED.search(between)
-        firm = all(m.polarity is Polarity.PRESENT and not m.implied for m in (first, second))
+        pair = (first, second)
+        firm = all(m.sure and m.polarity is Polarity.PRESENT and not m.implied for m in pair)
         if joined and firm and len(between) < _FAR and not _BREAK.search(between):
             yield first.kind, "obscures" if joined["hides"] else "explains", second.kind
 

@@ -99,14 +99,18 @@ class _Named:
 
 
 def _named(texts: Sequence[Source]) -> _Named:
-    said = [m for text in texts for m in text.said if m.polarity is not Polarity.ABSENT]
+    said = [m for text in texts for m in text.said if not _firmly(m, Polarity.ABSENT)]
     at_all = frozenset(m.kind for m in said)
     return _Named(at_all, at_all - {m.kind for m in said if not _calm(m)})
 
 
 def _calm(mention: Mention) -> bool:
     small = mention.sizes == {Severity.MILD} and mention.kind in _CALM_WHEN_SMALL
-    return mention.polarity is Polarity.UNCERTAIN or "stable" in mention.changes or small
+    return not mention.sure or "stable" in mention.changes or small
+
+
+def _firmly(mention: Mention, polarity: Polarity) -> bool:
+    return mention.sure and mention.polarity is polarity
 
 
 def _about(source: Source, kind: FindingKind) -> list[Mention]:
@@ -115,17 +119,18 @@ def _about(source: Source, kind: FindingKind) -> list[Mention]:
         return []
     said = [m for m in source.said if m.kind is kind]
     if source.clash is Clash.TRACE:
-        firm = [m for m in said if m.polarity is not Polarity.UNCERTAIN and not m.group]
-        said = firm[-1:]
-    return [m for m in said if m.polarity is Polarity.PRESENT]
+        said = [m for m in said if m.sure and not m.group][-1:]
+    return [m for m in said if _firmly(m, Polarity.PRESENT)]
 
 
 def _denied(source: Source, reading: Reading, named: _Named) -> Iterator[Contradiction]:
     """Findings held present that the text denies, together where it denies them together."""
     groups: dict[str, list[FindingKind]] = {}
+    here = {m.kind for m in source.said if not _firmly(m, Polarity.ABSENT)}
     for finding in reading.present:
         for mention in _denials(source, finding.kind):
-            if _denies(mention, finding, named):
+            apart = mention.group and finding.kind in here  # clear lungs, but for a nodule
+            if not apart and _denies(mention, finding, named):
                 groups.setdefault(mention.group, []).append(finding.kind)
     for group, kinds in groups.items():
         touched = tuple(dict.fromkeys(kinds))
@@ -146,9 +151,9 @@ def _denials(source: Source, kind: FindingKind) -> list[Mention]:
     wider = {kind, *(wide for wide, narrow in _ALSO_DENIED.items() if kind in narrow)}
     said = [m for m in source.said if m.kind in wider]
     if source.clash is Clash.TRACE:
-        own = [m for m in said if m.kind is kind and m.polarity is not Polarity.UNCERTAIN]
+        own = [m for m in said if m.kind is kind and m.sure]
         said = [m for m in own if not m.group][-1:] or own[-1:]
-    return [m for m in said if m.polarity is Polarity.ABSENT]
+    return [m for m in said if _firmly(m, Polarity.ABSENT)]
 
 
 def _denies(mention: Mention, finding: Finding, named: _Named) -> bool:

@@ -32,9 +32,12 @@ from tests.readings import sample_reading, turn
 from tests.report_prose import FIRST, Prose
 from tests.report_prose_more import SECOND
 from tests.report_prose_styles import FOURTH, THIRD
+from tests.report_prose_uk import CONSULTANT
+from tests.report_prose_us import TELEGRAPHIC
 
 WORDINGS = {"held out": (HELD_OUT, 60)} | {
-    str(n): (prose, 15) for n, prose in enumerate((FIRST, SECOND, THIRD, FOURTH), 1)
+    str(n): (prose, 15)
+    for n, prose in enumerate((FIRST, SECOND, THIRD, FOURTH, CONSULTANT, TELEGRAPHIC), 1)
 }
 """Name to wording and to how many readings are drawn for each kind of contradiction."""
 NOTHING = NamedTerms((), ())

@@ -221,3 +221,25 @@ def _timed(text: str) -> float:
     start = time.perf_counter()
     mentions(text)
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [
+        ("Left pleural effusion.", True),
+        ("There is a large loculated right effusion.", True),
+        ("No effusion.", True),
+        ("Effusion: none.", True),
+        ("The radiograph betrays no effusion.", True),
+        ("An effusion enters the differential.", False),
+        ("Were an effusion to appear, drainage follows.", False),
+        ("Film for effusion.", False),
+        ("Eval effusion.", False),
+        ("Poss. effusion.", False),
+        ("No budging of the effusion.", False),
+        ("No wandering effusion.", False),
+        ("Comparison is hampered, no fever, large effusion.", False),
+    ],
+)
+def test_a_strange_sentence_is_not_held_against_an_answer(text: str, sure: bool) -> None:
+    assert [m.sure for m in mentions(text) if m.kind is E] == [sure]

@@ -1,0 +1,163 @@
+"""Words that leave a plain statement plain: function words, descriptions, anatomy, perception.
+
+Every other word may be a verb, a cue or a noun that turns the statement round, so a sentence
+with one is not held against the answers; see ``understood.py``. What is missing here costs
+a contradiction at worst, never a false alarm. Singular, lower case, hyphens apart.
+"""
+
+from __future__ import annotations
+
+from cxr_node.reasoning.terms import singular
+
+_FUNCTION = """
+    it its i we one which some any all also so as each every such same own them they their our
+    itself who both only even just here therein throughout anywhere there' has having can most
+    more out than before key specifically namely about approximately around roughly nearly circa
+    """
+_NUMBERS = """
+    two three four five six seven eight nine ten first second third fourth fifth sixth seventh
+    eighth ninth tenth eleventh twelfth single multiple several few numerous number couple pair
+    solitary isolated cm mm centimeter centimetre millimeter millimetre x degree percent
+    """
+_SEEN = """
+    seen identified visible visualized visualised evident present noted note detected
+    appreciated demonstrated apparent found observed shown recognized recognised discernible
+    discerned documented confirmed depicted perceptible encountered detectable identifiable
+    perceived made see identify visualize visualise detect appreciate find observe recognise
+    recognize discern viewed imaged evidenced spotted delineated outlined revealed displayed
+    exhibited redemonstrated indicated picked clearly plainly readily easily best well
+    highlighted marked
+    """
+_SEEING = """
+    appreciable visible measurable demonstrable radiographic radiological radiologic
+    radiographically radiologically sonographic gross focal discrete overall evidence sign
+    feature trace hint finding indication appearance presence area region focus patch zone
+    abnormality shadow density picture pattern amount degree certainly clear distinct
+    unequivocal simple notable noticeable perceivable discernable identifiable detected at
+    whatsoever further any single true recognizable recognisable hard
+    """
+_VERBS = """
+    contain contains include includes comprise involve involves involving extend extends
+    extending extended occupying occupied reach overlie overlies overlying overly underlying
+    adjacent project projects projecting projected terminate terminates terminating ends ending
+    measuring measured see shows showing demonstrating revealing exhibits display exhibit reside
+    located centered centred situated sited positioned placed inserted lies lying rests resting
+    sit sits sitting seated stands coursing courses course passing traversing tracking layering
+    layers causing producing giving associated accompanied accompanying related representing
+    represents reflecting reflect reflects consistent compatible keeping due secondary owing
+    attributable surrounding abutting covering affecting affects affected filling fills filled
+    replacing tracks obscuring obscures obscured silhouetting effacing compressing displacing
+    displaced developed develop develops arises arising remains persisting continuing continues
+    come came become becoming became get got grew advanced placement insertion gave given
+    constitutes constitute features featuring harbors harbours carries carrying bears bearing
+    houses hosting host hosts dominates dominating predominates noting note we
+    """
+_NOUNS = """
+    finding abnormality feature appearance evidence sign area region focus foci patch zone
+    aspect portion part segment side field level position location place site projection view
+    frontal lateral pa ap radiograph image imaging film picture portable chest upright erect
+    supine size shape contour outline margin border configuration extent degree amount volume
+    pattern distribution density attenuation component collection quantity thickness width
+    height depth caliber diameter length rim edge interface surface plane line band stripe situ
+    situation interval development onset occasion today time demonstration redemonstration
+    visualization visualisation representation sequela result manifestation combination addition
+    association relation presence existence case character characteristic nature type kind form
+    element change loss shift tip lead wire end generator reservoir lumen drain tube catheter
+    coil loop suture clip device hardware support stent valve complication kink kinking kinked
+    misplacement standard usual expected good appropriate satisfactory ok correct adequate
+    proper acceptable ideal optimal anatomical anatomically correctly appropriately
+    satisfactorily properly adequately expectedly course trajectory
+    """
+_ANATOMY = """
+    lung lobe lobar lobule segment segmental subsegmental multisegmental lobular hemithorax
+    thorax thoracic thorace hemithorace haemothorace chest wall rib costal intercostal clavicle
+    clavicular sternum sternal scapula scapular humerus humeral shoulder glenoid vertebra
+    vertebral spine spinal mediastinum mediastinal paramediastinal hilum hilar perihilar
+    suprahilar infrahilar parahilar juxtahilar hila heart cardiac pericardial retrocardiac aorta
+    aortic arch knob svc vena cava caval cavoatrial junction atrium atrial ventricle ventricular
+    superior inferior brachiocephalic innominate subclavian jugular internal external ij azygos
+    carina carinal trachea tracheal paratracheal bronchus bronchial bronchi airway mainstem
+    esophagus oesophagus esophageal oesophageal stomach gastric gastroesophageal fundus duodenum
+    duodenal pylorus abdomen abdominal diaphragm diaphragmatic hemidiaphragm supradiaphragmatic
+    costophrenic cardiophrenic sulcus recess angle fissure fissural interlobar major minor
+    pleura pleural subpleural extrapleural costodiaphragmatic lingula lingular apical apex
+    apicolateral apically base basal basally basilar posterobasal lateral laterally medial
+    medially central centrally peripheral peripherally anterior anteriorly posterior posteriorly
+    posterolateral anterolateral anteromedial posteromedial superiorly inferiorly dorsal ventral
+    caudal cranial proximal distal mid middle upper lower bilateral unilateral ipsilateral
+    axilla axillary neck cervical nipple breast skin subcutaneous soft tissue vein venous artery
+    arterial vessel vascular vasculature parenchyma parenchymal space cavity alveolar
+    interstitial airspace air gas fluid bone bony osseous cage skeleton pulmonary
+    cardiopulmonary lumbar thoracolumbar left right midline pulmonic cutaneous
+    """
+_DESCRIBING = """
+    focal multifocal diffuse patchy hazy streaky linear bandlike band platelike plate like
+    discoid dense confluent ill well defined circumscribed rounded round oval ovoid nodular
+    reticular reticulonodular spiculated lobulated smooth irregular poorly vague indistinct
+    calcified noncalcified non uncalcified cavitary cavitating cavitated thick thin walled solid
+    cystic part subsolid ground glass fluffy coarse fine geographic wedge shaped shape scattered
+    widespread generalized generalised localized localised extensively asymmetric asymmetrical
+    symmetric symmetrical homogeneous heterogeneous inhomogeneous partial partially complete
+    completely total subtotal loculated layering free flowing subpulmonic subpulmonary encysted
+    dependent compressive passive relaxation obstructive subsegmental spontaneous traumatic
+    iatrogenic simple closed open tension occult primary secondary apical nondisplaced
+    undisplaced displaced comminuted transverse oblique spiral minimally overriding angulated
+    hairline greenstick pathological pathologic impacted compression healing recent acute
+    subacute chronic bacterial viral fungal aspiration atypical lobar typical community acquired
+    hospital bronchial necrotizing necrotising infective infectious inflammatory cardiogenic
+    noncardiogenic hydrostatic interstitial alveolar pulmonary flash batwing bat wing florid
+    frank early mature established developing evolving global biventricular left ventricular
+    four chamber concentric widened enlarged prominent prominence tortuous tortuosity ectatic
+    unfolded unfolding calcification expanded inflated aerated hyperinflated hyperexpanded
+    hypoinflated underinflated lucent hyperlucent opaque radiopaque striking conspicuous sizable
+    sizeable noticeable remarkable single lumen dual double triple lead tunneled tunnelled
+    cuffed uncuffed peripherally inserted central venous permanent temporary implantable
+    implanted cardiac transvenous automatic dialysis nasogastric orogastric feeding weighted
+    nasoenteric large small bore surgical intercostal pigtail basal french tip tipped sided
+    based predominant predominantly mainly mostly chiefly largely dominant main principal
+    important approximately abnormal abnormally underlying intervening obliquely horizontal
+    vertical horizontally vertically oriented orientated running tracking associated coexisting
+    concomitant concurrent coexistent accompanying corresponding adjacent neighbouring
+    neighboring contiguous residual visible obvious subtle evident distinct discrete definite
+    definitely unequivocal readily clearly apparent plain somewhat rather quite fairly
+    relatively slightly mildly moderately markedly severely significantly considerably
+    substantially notably reticulation scarring scar fibrotic fibrosis cephalad caudad visceral
+    low midlung hypoinflation hyperinflation hyperexpansion elevation elevated aeration
+    superimposed emphysematous emphysema ectasia atherosclerotic atherosclerosis granulomatous
+    degenerative kyphosis scoliosis dextroscoliosis levoscoliosis osteophyte spondylosis
+    lymphadenopathy adenopathy bronchiectasis bronchiectatic hernia hiatal hiatus sternotomy
+    arthritis arthroplasty deformity dislocation lucency overlap crowding marking
+    bronchovascular coronary fragment callus loculation predominance periphery through above
+    below underneath beneath beside along alongside against toward towards behind between across
+    around into onto over under within outside inside during diffusely appearing engorgement
+    retraction eventration innumerable another largest greatest nonspecific triangular oblong
+    narrowed crescentic meniscal bronchogram meniscus blunting tenting lenticular posttraumatic
+    malignant
+    """
+_STRUCTURAL = """
+    both bilateral bilaterally well adequately normally fully symmetrically expanded inflated
+    aerated size sized contour shape configuration appearance position caliber outline
+    visualized visualised imaged included visible overall grossly essentially generally entirely
+    completely symmetric symmetrical adequate limit range bony thoracic chest demonstrated and
+    transverse diameter frontal lateral pa ap view projection radiograph intact today focal
+    unremarkable detected seen identified present noted evident shown appreciated apparent it
+    evidence sign radiographic radiographically radiologically radiological satisfactory
+    pulmonary central vascular aortic hyperexpanded hyperinflated hyperinflation tortuous
+    tortuosity sternotomy clip degenerative atherosclerotic calcification calcified marking
+    bronchovascular crowding alignment parenchymal hilar place within border margin structure
+    silhouette aeration expansion good smooth
+    """
+
+
+def _set(*rows: str) -> frozenset[str]:
+    return frozenset(singular(word) for row in rows for word in row.split())
+
+
+PLAIN = _set(_FUNCTION, _NUMBERS, _SEEN, _SEEING, _VERBS, _NOUNS, _ANATOMY, _DESCRIBING)
+"""What may stand in a sentence that names a finding."""
+
+QUIET = _set(_FUNCTION, _STRUCTURAL, "impression conclusion summary")
+"""What may stand in a sentence that calls a structure normal or denies a group."""
+
+AFTERWARDS = frozenset("after following since post until despite compared".split())  # noqa: SIM905
+"""Behind a denied finding: what follows tells when, and takes nothing back."""

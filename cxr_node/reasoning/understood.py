@@ -1,0 +1,111 @@
+"""Whether a sentence is understood well enough to be held against an answer.
+
+What turns a statement round is open-ended ("enters the differential", "has a lookalike in"),
+what leaves it plain is not. So a statement counts only where every word that could govern it
+is known: the whole sentence of an affirmation, the phrase of a denial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxr_node.reasoning.phrases import Unit
+from cxr_node.reasoning.plain_words import AFTERWARDS, PLAIN, QUIET
+from cxr_node.reasoning.report_words import Tag
+from cxr_node.reasoning.scope import Polarity
+
+_HEADS = frozenset({Tag.TERM, Tag.GROUP})
+_PHRASE_ENDS = frozenset({Tag.COMMA, Tag.OR, Tag.AND, Tag.STOP, Tag.NOT}) | _HEADS
+_HEDGES = frozenset({Tag.DOUBT, Tag.DOUBT_AFTER, Tag.PAST, Tag.EXCEPT})
+_LEAVES_OPEN = _HEDGES | {Tag.GONE, Tag.GONE_AFTER, Tag.NOT_AFTER}
+_DESCRIBES = frozenset({Tag.WORD, Tag.SIZE, Tag.SIDE, Tag.ZONE, Tag.STRUCTURE, Tag.CHANGE})
+_OPENS = frozenset({Tag.ARTICLE, Tag.SIZE, Tag.SIDE})
+_ADJECTIVES = ("al", "ar", "ic", "ous", "oid", "ary", "ular", "form", "ile")
+_MODAL = frozenset({"clinical", "historical", "differential", "theoretical", "hypothetical"})
+_FEW = 4
+"""Words between an adjective and what it describes."""
+
+
+class Understanding:
+    """One sentence: what in it is known. ``units`` are those of the whole sentence."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._units = units
+        self._known = [self._is_known(at) for at in range(len(units))]
+        hedged = any(unit.tag in _LEAVES_OPEN or _aims(unit) for unit in units)
+        hedged = hedged or _denies_at_the_end(units)
+        self._affirms = all(self._known) and not hedged
+        self._quiet = not any(u.tag in _HEDGES for u in units) and all(map(_is_quiet, units))
+        self._open = self._doubts_before()
+
+    def sure(self, at: int, polarity: Polarity, *, group: bool) -> bool:
+        """Whether what is said by the unit at ``at`` is beyond misunderstanding."""
+        if polarity is Polarity.PRESENT:
+            return self._affirms
+        if polarity is Polarity.UNCERTAIN or self._open[at]:
+            return False
+        return self._quiet if group else self._denies(at)
+
+    def _is_known(self, at: int) -> bool:
+        unit = self._units[at]
+        if unit.tag is not Tag.WORD or unit.value in PLAIN or unit.value == "word":
+            return True
+        return unit.value[0].isdigit() or self._describes(at)
+
+    def _describes(self, at: int) -> bool:
+        """Whether an unknown word can only be an adjective: it stands before a finding."""
+        behind = self._units[at + 1 : at + 1 + _FEW]
+        named = next((n for n, u in enumerate(behind) if u.tag is Tag.TERM), None)
+        if named is None or any(u.tag not in _DESCRIBES for u in behind[:named]):
+            return False
+        word = self._units[at].value
+        opened = at > 0 and self._units[at - 1].tag in _OPENS and not word.endswith("ly")
+        return opened or (at > 0 and word.endswith(_ADJECTIVES) and word not in _MODAL)
+
+    def _doubts_before(self) -> list[bool]:
+        """For each unit, whether doubt stands before it, or a denial of what nobody knows."""
+        found, doubted, seeking, left = [], False, False, False
+        for unit, following in zip(self._units, (*self._units[1:], None), strict=True):
+            found.append(doubted or left)
+            doubted = doubted or unit.tag is Tag.DOUBT
+            if unit.tag is Tag.NOT:
+                seeking, left = True, False
+            elif unit.tag in _HEADS:
+                seeking = False
+            elif seeking and unit.tag is Tag.COMMA and following and following.tag in _OPENS:
+                left = True  # no prior films, small left effusion
+        return found
+
+    def _denies(self, at: int) -> bool:
+        """Whether the phrase in which a finding is denied holds nothing strange."""
+        start, end = at, at + 1
+        while start and self._units[start - 1].tag not in _PHRASE_ENDS:
+            start -= 1
+        while end < len(self._units) and self._units[end].tag not in _PHRASE_ENDS:
+            if self._units[end].value in AFTERWARDS:
+                break
+            end += 1
+        phrase = range(start, end)
+        hedges = {Tag.DOUBT, Tag.DOUBT_AFTER, Tag.EXCEPT}
+        gone = any(self._units[n].tag in (Tag.GONE, Tag.GONE_AFTER) for n in phrase)
+        hedges |= set() if gone else {Tag.PAST}
+        return all(self._known[n] and self._units[n].tag not in hedges for n in phrase)
+
+
+def _aims(unit: Unit) -> bool:
+    """Whether something is looked for, as in "film for pneumothorax"."""
+    return unit.tag is Tag.PREPOSITION and unit.value == "for"
+
+
+def _denies_at_the_end(units: Sequence[Unit]) -> bool:
+    """Whether a "no" has nothing ahead that it denies: it speaks of what came before."""
+    for unit in reversed(units):
+        if unit.tag in _HEADS or unit.tag is Tag.NORMAL:
+            return False
+        if unit.tag is Tag.NOT:
+            return True
+    return False
+
+
+def _is_quiet(unit: Unit) -> bool:
+    return unit.tag is not Tag.WORD or unit.value in QUIET or unit.value == "word"
