@@ -62,8 +62,9 @@ class _Names:
     def labels(self, name: str) -> tuple[str, ...]:
         """Our labels for a name in a CSV; none where there is none."""
         plain = " ".join(name.replace("_", " ").split())
-        if plain.casefold() in ("no finding", "support devices"):
-            return (plain.casefold().replace(" ", "_"),)
+        key = plain.casefold().replace(" ", "_")
+        if key in (NO_FINDING, SUPPORT_DEVICES):
+            return (key,)
         found = tuple(str(kind) for kind in named_terms(plain).known)
         if not found:
             self.unknown[name] = None
@@ -126,9 +127,8 @@ def _groups(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         age = float(row.get("age", ""))
     except ValueError:
         return
-    above = [edge for edge in _AGES if age >= edge]
     if "age_group" not in row:
-        yield "age", f"{above[-1]} and more" if above else f"under {_AGES[0]}"
+        yield "age", next((f"under {edge}" for edge in _AGES if age < edge), f"{_AGES[-1]} on")
 
 
 def _boxes(path: Path, names: _Names) -> dict[str, list[PixelBox]]:
@@ -204,6 +204,3 @@ def ignored_words(unknown: Iterable[str]) -> str:
     """One line on labels that are not graded; empty without any."""
     names = ", ".join(unknown)
     return f"labels that stand for no finding of this product, not graded: {names}" if names else ""
-
-
-__all__ = ["NO_FINDING", "SUPPORT_DEVICES", "Table", "ignored_words", "image_items", "read_table"]

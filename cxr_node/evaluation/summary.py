@@ -13,7 +13,7 @@ from cxr_node.domain.stages import SIDES
 from cxr_node.evaluation import answers, calibration, grounding, labels, radrscore, rule_judge
 from cxr_node.evaluation.answers import Accuracy, Confusion
 from cxr_node.evaluation.calibration import Calibration
-from cxr_node.evaluation.cases import Case, LabelCase
+from cxr_node.evaluation.cases import NO_FINDING, Case, LabelCase
 from cxr_node.evaluation.grounding import Grounding
 from cxr_node.evaluation.labels import LabelSummary
 from cxr_node.evaluation.radrscore import Judge, RadRScore
@@ -235,6 +235,6 @@ def _mistake(label: LabelCase) -> str:
         return ""
     if (label.called is Presence.PRESENT) == label.truth:
         return ""
-    name = label.label.replace("_", " ")
+    name = "normal" if label.label == NO_FINDING else label.label.replace("_", " ")
     stated = "" if label.probability is None else f" ({100 * label.probability:.0f} %)"
     return f"missed {name}{stated}" if label.truth else f"invented {name}{stated}"

@@ -101,6 +101,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.90 <= covered / 300 <= 0.98
 
 
+def test_the_interval_leaves_a_fortieth_on_either_side() -> None:
+    found = estimate(np.concatenate([[0.4], np.linspace(0, 1, 1001)]), 9)
+    assert (found.value, found.low, found.high) == pytest.approx((0.4, 0.025, 0.975))
+    assert found.n == 9
+
+
 def test_a_perfect_share_has_the_interval_of_wilson() -> None:
     found = share(np.ones(50), 10)
     z = 1.959963984540054

@@ -42,7 +42,7 @@ def test_a_list_of_labels_tells_of_all_labels_in_it(tmp_path: Path) -> None:
     assert found.unknown == ("Emphysema",)
     assert "Emphysema" in ignored_words(found.unknown)
     assert first.groups == {"view": "AP", "sex": "F", "age": "under 40"}
-    assert (second.groups["age"], "age" in third.groups) == ("60 and more", False)
+    assert (second.groups["age"], "age" in third.groups) == ("under 75", False)
 
 
 def test_only_files_under_a_prefix(tmp_path: Path) -> None:

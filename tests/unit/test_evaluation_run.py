@@ -119,7 +119,9 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     again = read(tmp_path, ScriptedModel(), items)
     assert opened == [item.key for item in items[2:]]
     assert again == whole
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
+    opened.clear()
+    assert read(tmp_path, ScriptedModel(), items) == whole
+    assert opened == []
 
 
 def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -153,6 +155,13 @@ def test_refused_answers_are_counted(tmp_path: Path) -> None:
     assert case.refused == 1
     assert {box.subject: box.said for box in case.boxes}["heart"] is None
     assert case.ratio is not None and case.ratio[1] is None
+
+
+def test_a_refused_text_says_nothing(tmp_path: Path) -> None:
+    model = ScriptedModel({"limits": "noise noise noise noise noise"})
+    (case,) = read(tmp_path, model, phantom_items(1, FIRST, SIZE))
+    assert [text.said for text in case.texts if text.question == "limits"] == [""]
+    assert case.refused == 1
 
 
 def page(tmp_path: Path) -> str:

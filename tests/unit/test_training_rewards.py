@@ -125,6 +125,7 @@ def test_the_chain_holds_four_observations() -> None:
         ("The lungs are clear.", 1 / 4),
         ("The lungs are clear except for a consolidation.", 0.0),
         ("The picture is rotated.", 0.0),
+        ("There is no consolidation. There is edema.", 0.0),
     ],
 )
 def test_process_is_the_share_of_observations_with_the_same_status(
