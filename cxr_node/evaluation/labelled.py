@@ -18,6 +18,7 @@ from cxr_node.domain.errors import ConfigurationError
 from cxr_node.domain.findings import ImageReference, ReadingKind
 from cxr_node.domain.instance import View
 from cxr_node.domain.ports import ImagePolicy, ImageReader, PreparedImage
+from cxr_node.domain.stages import PROJECTIONS, StageKey
 from cxr_node.evaluation.cases import NO_FINDING, SUPPORT_DEVICES
 from cxr_node.evaluation.items import Item, Opened
 from cxr_node.evaluation.truth import StudyTruth
@@ -30,6 +31,7 @@ from cxr_node.reasoning.terms import named_terms
 PixelBox = tuple[str, float, float, float, float]
 """Label and x0, y0, x1, y1 in pixels of the original."""
 
+_PROJECTION = (StageKey.QUALITY_VIEW, "projection", "")
 _GROUPS = ("view", "sex", "age_group", "vendor", "habitus", "quality")
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 _AGES = (40, 60, 75)
@@ -174,8 +176,10 @@ def _open(
         facts.view.value,
     )
     request = Request([image], [reference], kind, quality_control=facts.quality_control)
+    view = row.groups.get("view", "")
+    answers = {_PROJECTION: view} if view in PROJECTIONS else {}
     places = _percent(row.boxes, image)
-    return request, StudyTruth(labels=row.labels, boxes=places)
+    return request, StudyTruth(labels=row.labels, answers=answers, boxes=places)
 
 
 def _wrapped(source: Path, row: Row, work: Path) -> Path:

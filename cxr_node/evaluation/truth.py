@@ -162,6 +162,8 @@ def _texts(report: str, reading: Reading) -> Iterator[TextCase]:
 
 
 def _ratio(truth: StudyTruth, reading: Reading) -> tuple[float, float | None] | None:
-    if truth.ratio is None:
+    """Only where heart and thorax were asked for."""
+    asked = any(turn.question == "anatomy_box" for turn in reading.turns)
+    if truth.ratio is None or not asked:
         return None
     return truth.ratio, reading.ratio.value if reading.ratio else None

@@ -85,7 +85,7 @@ def test_boxes_reach_the_models_picture(tmp_path: Path) -> None:
     shades = (255 * make_phantom(1, size=200).image[50:150]).astype(np.uint8)
     Image.fromarray(shades).save(tmp_path / "1.png")
     boxes = table(tmp_path, "file,label,x,y,w,h\n1.png,Effusion,50,0,100,50\n", "boxes.csv")
-    found = read_table(table(tmp_path, "file,labels\n1.png,Effusion\n"), boxes)
+    found = read_table(table(tmp_path, "file,labels,view\n1.png,Effusion,AP\n"), boxes)
     images = PixelReader(ImagingSection())
     try:
         (item,) = image_items(found, tmp_path, images, tmp_path / "work")
@@ -94,6 +94,8 @@ def test_boxes_reach_the_models_picture(tmp_path: Path) -> None:
         images.close()
     assert truth.boxes["pleural_effusion"][0] == pytest.approx((25, 25, 75, 50), abs=0.5)
     assert request.quality_control is False
+    assert request.references[0].view == "AP"
+    assert list(truth.answers.values()) == ["AP"]
     assert (request.images[0].width, request.images[0].original_columns) == (112, 200)
 
 

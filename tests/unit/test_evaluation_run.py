@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxr_node.domain.errors import ConfigurationError, NotReadable
-from cxr_node.domain.findings import FindingKind, Presence
+from cxr_node.domain.findings import FindingKind, Presence, ReadingKind
 from cxr_node.domain.ports import FakeClock, ImagePolicy
 from cxr_node.domain.stages import StageKey
 from cxr_node.evaluation.cases import Case
@@ -155,6 +155,14 @@ def test_refused_answers_are_counted(tmp_path: Path) -> None:
     assert case.refused == 1
     assert {box.subject: box.said for box in case.boxes}["heart"] is None
     assert case.ratio is not None and case.ratio[1] is None
+
+
+def test_triage_is_graded_by_what_it_asks(tmp_path: Path) -> None:
+    items = phantom_items(1, FIRST, SIZE, ReadingKind.TRIAGE)
+    (case,) = read(tmp_path, ScriptedModel(), items)
+    assert {a.question for a in case.answers} == {"projection", "overall", "presence"}
+    assert (case.ratio, case.boxes, case.texts) == (None, (), ())
+    assert case.labels
 
 
 def test_a_refused_text_says_nothing(tmp_path: Path) -> None:
