@@ -123,6 +123,39 @@ def mimic(
         raise typer.Exit(1)
 
 
+@app.command(
+    epilog="Examples: cxr-node dialogues chains dialogues.jsonl chains.jsonl --seed 1; "
+    "cxr-node dialogues chains dialogues.jsonl chains.jsonl --engine Qwen3-32B"
+)
+def chains(
+    file: FileArgument,
+    out: OutArgument,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of a local language model; else rules.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Name of a language model on the server of engine.url.")
+    ] = "",
+    each: Annotated[
+        int, typer.Option(min=0, help="Most positive, and negative, questions of each finding.")
+    ] = 200,
+    single: Annotated[
+        int, typer.Option(min=0, help="Most single-choice questions of each label.")
+    ] = 400,
+    others: Annotated[int, typer.Option(min=0, help="Most questions of each other kind.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Mine step-by-step reasoning from the reports of a file, each step with its source."""
+    from cxr_node.entry.dialogue_chains import ChainWish, mine_file
+    from cxr_node.training.chain_tasks import Sampling
+
+    rules = Sampling(each, single, multiple=others, listed=others, temporal=others, seed=seed)
+    wish = ChainWish(file, out, model, engine, rules)
+    count = mine_file(configuration(config), wish, console)
+    console.print(f"{count} chains in {out}", markup=False, highlight=False, soft_wrap=True)
+
+
 def _counted(file: Path, json_file: Path | None) -> RecordCounts:
     from cxr_node.training.record_counts import RecordCounts
     from cxr_node.training.record_files import read_records

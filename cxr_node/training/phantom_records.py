@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cxr_node.domain.instance import View
 from cxr_node.phantom.make import chosen, make_phantom
-from cxr_node.phantom.truth import PhantomTruth, PixelBox
+from cxr_node.phantom.truth import Phantom, PhantomTruth, PixelBox
 from cxr_node.training import phantom_answers as answers
 from cxr_node.training.record_stages import Answered, shown, turns_of
 from cxr_node.training.records import Ident, Record, new_record
@@ -46,28 +45,31 @@ def phantom_record(
 def phantom_records(first_seed: int, count: int) -> Iterator[Record]:
     """Dialogues over ``count`` phantoms of consecutive seeds, drawn at the model's size.
 
-    Every second patient has an earlier study, every fourth also a later one: the same patient
-    with what chance gives the next seeds.
+    Two seeds are one patient: the odd one is the later study of the even one before it, and
+    compares with it. Every second patient's course is known to the earlier study too.
     """
     for seed in range(first_seed, first_seed + count):
-        name, view = f"phantom-{seed}", view_of(seed)
-        now = make_phantom(seed, view=view)
-        before = _another(seed, 1, view) if seed % 2 else None
-        after = _another(seed, 2, view) if seed % 4 == 3 else None
+        now = _study(seed)
+        before = _study(seed - 1) if seed % 2 else None
+        after = _study(seed + 1) if seed % 4 == 0 else None
         yield phantom_record(
             now.truth,
             now.size,
-            study=name,
-            image=name,
-            earlier=(f"{name}-before", f"{name}-before", before) if before else None,
-            later=(f"{name}-after", after) if after else None,
-            patient=name,
+            study=_name(seed),
+            image=_name(seed),
+            earlier=(_name(seed - 1), _name(seed - 1), before.truth) if before else None,
+            later=(_name(seed + 1), after.truth) if after else None,
+            patient=_name(seed - seed % 2),
         )
 
 
-def _another(seed: int, step: int, view: View) -> PhantomTruth:
-    """Another study of the patient of ``seed``."""
-    return make_phantom(seed, findings=chosen(seed + step), view=view).truth
+def _study(seed: int) -> Phantom:
+    patient = seed - seed % 2
+    return make_phantom(patient, findings=chosen(seed), view=view_of(patient))
+
+
+def _name(seed: int) -> str:
+    return f"phantom-{seed}"
 
 
 def _answered(

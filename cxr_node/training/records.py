@@ -16,15 +16,6 @@ from cxr_node.domain.errors import RecordRefused
 Ident = str | int | None
 """How a data set names a patient, a study or an earlier one; None where there is none."""
 
-STUDY_FIELDS = (
-    "source",
-    "pat_id",
-    "study_id",
-    "ref_study_id",
-    "pos_study_id",
-    "image",
-    "content",
-)
 TURN_FIELDS = (
     "stage",
     "task_type",
@@ -32,18 +23,6 @@ TURN_FIELDS = (
     "image_input_count",
     "question",
     "answer",
-)
-OPTIONAL_TURN_FIELDS = (
-    "target",
-    "option_list",
-    "answer_list",
-    "bbox_list",
-    "image_id",
-    "num_of_images",
-    "is_joint_sent",
-    "link_tag",
-    "qwen_accepted",
-    "reason",
 )
 _NEEDED = ("study_id", "image", "content")
 _LAST_STAGE = 8
