@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,14 +24,31 @@ TriageOption = Annotated[bool, typer.Option("--triage", help="Ask only what sets
 ResamplesOption = Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")]
 
 
+class Difficulty(StrEnum):
+    """Which phantoms; the shipped model was taught on phantom-1."""
+
+    ONE = "phantom-1"
+    TWO = "phantom-2"
+    TWO_HARD = "phantom-2-hard"
+
+
 @app.command(epilog="Example: cxr-node evaluate phantoms --count 300 --out evaluation")
 def phantoms(
     out: OutOption,
     count: Annotated[int, typer.Option(min=2, help="How many phantoms.")] = 200,
     first_seed: Annotated[
-        int | None, typer.Option(help="First seed; else one that nothing was taught on.")
-    ] = None,
-    size: Annotated[int, typer.Option(min=112, max=2048, help="Pixels of a side.")] = 224,
+        int, typer.Option(min=0, help="First seed; on these nothing was taught or calibrated.")
+    ] = 9_800_000,
+    size: Annotated[int, typer.Option(min=112, max=2304, help="Pixels of a side.")] = 224,
+    difficulty: Annotated[
+        Difficulty, typer.Option(help="Version of the drawing.")
+    ] = Difficulty.ONE,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Show a prior film too (phantom-2 only).")
+    ] = False,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Read them from files of several makers (phantom-2).")
+    ] = False,
     triage: TriageOption = False,
     batch: BatchOption = 8,
     model: ModelOption = "",
@@ -39,14 +57,19 @@ def phantoms(
 ) -> None:
     """Read phantoms, of which everything is known, and grade every stage."""
     from cxr_node.entry.evaluation_run import EvaluationRun
-    from cxr_node.evaluation.phantoms import FIRST_SEED, phantom_items
-    from cxr_node.phantom.truth import DIFFICULTY
+    from cxr_node.entry.evaluation_sets import PhantomWish, phantom_set
 
-    first = FIRST_SEED if first_seed is None else first_seed
-    kind = ReadingKind.TRIAGE if triage else ReadingKind.READ
-    words = f"{DIFFICULTY} phantoms, seeds {first} to {first + count - 1} at {size} pixels"
-    run = EvaluationRun(with_model(configuration(config), model), out, kind, batch, resamples)
-    run.read(phantom_items(count, first, size, kind), words)
+    wish = PhantomWish(
+        difficulty=difficulty.value,
+        seeds=range(first_seed, first_seed + count),
+        size=size,
+        kind=_kind(triage),
+        pairs=pairs,
+        files=out / "dicom" if dicom else None,
+    )
+    chosen = with_model(configuration(config), model)
+    with phantom_set(wish, chosen.imaging) as items:
+        EvaluationRun(chosen, out, wish.kind, batch, resamples).read(items, wish.words)
 
 
 @app.command(epilog="Example: cxr-node evaluate images labels.csv --root films/ --out evaluation")
@@ -74,7 +97,7 @@ def images(
 
     chosen = with_model(configuration(config), model)
     found = read_table(table, boxes, under)
-    kind = ReadingKind.TRIAGE if triage else ReadingKind.READ
+    kind = _kind(triage)
     reader = PixelReader(chosen.imaging)
     try:
         items = image_items(found, root, reader, out / "dicom", kind)
@@ -100,3 +123,7 @@ def dialogues(
     cases = list(dialogue_cases(source))
     about = About(f"{len(cases)} dialogues of {source.name}", model_name, "", "", "", "")
     finish(cases, about, out, resamples)
+
+
+def _kind(triage: bool) -> ReadingKind:
+    return ReadingKind.TRIAGE if triage else ReadingKind.READ

@@ -1,30 +1,23 @@
-"""Phantoms as studies to be graded: everything about them is known because it was drawn."""
+"""Phantoms of difficulty "phantom-1" as studies to be graded: all is known, for it was drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
-from pydicom.uid import DigitalXRayImageStorageForPresentation
-
-from cxr_node.domain.findings import ImageReference, ReadingKind
-from cxr_node.domain.identifiers import Uid, result_uid
-from cxr_node.domain.ports import ImagePolicy, PreparedImage
+from cxr_node.domain.findings import ReadingKind
+from cxr_node.domain.ports import ImagePolicy
 from cxr_node.domain.stages import AnswerKind
 from cxr_node.evaluation.items import Item, Opened
+from cxr_node.evaluation.phantom_truth import worst
+from cxr_node.evaluation.pictures import prepared, reference
 from cxr_node.evaluation.truth import StudyTruth
-from cxr_node.imaging.prepare import fit_picture
 from cxr_node.phantom.make import make_phantom
-from cxr_node.phantom.truth import DIFFICULTY, DRAWN, Phantom, PhantomTruth, PixelBox
+from cxr_node.phantom.truth import DIFFICULTY, DRAWN, PhantomTruth, PixelBox
 from cxr_node.reasoning.boxes import PercentBox
 from cxr_node.reasoning.staged import Request
 from cxr_node.training import phantom_answers
 from cxr_node.training.record_stages import QUESTIONS, Answered
 from cxr_node.training.samples import view_of
-
-FIRST_SEED = 9_800_000
-"""Seeds from here on are evaluated on: nothing was taught, calibrated or judged on them."""
 
 
 def phantom_items(
@@ -43,34 +36,9 @@ def phantom_items(
 
 def _opened(seed: int, size: int, kind: ReadingKind, policy: ImagePolicy) -> Opened:
     phantom = make_phantom(seed, size=size, view=view_of(seed))
-    image = _prepared(phantom, policy)
-    reference = ImageReference(
-        image.sop_instance_uid,
-        Uid(DigitalXRayImageStorageForPresentation),
-        result_uid("evaluation", "series", seed),
-        size,
-        size,
-        str(phantom.view),
-    )
-    request = Request([image], [reference], kind, quality_control=True)
-    return request, study_truth(phantom.truth, size)
-
-
-def _prepared(phantom: Phantom, policy: ImagePolicy) -> PreparedImage:
-    gray = (phantom.image * 255 + 0.5).astype(np.uint8)
-    where, picture = fit_picture(gray, policy)
-    return PreparedImage(
-        sop_instance_uid=result_uid("evaluation", "image", phantom.seed, phantom.size),
-        width=where.width,
-        height=where.height,
-        gray=picture.tobytes(),
-        left=where.left,
-        top=where.top,
-        content_width=where.content_width,
-        content_height=where.content_height,
-        original_columns=phantom.size,
-        original_rows=phantom.size,
-    )
+    image = prepared(phantom.image, (DIFFICULTY, seed, size), policy)
+    asked = [reference(image, str(phantom.view))]
+    return Request([image], asked, kind, quality_control=True), study_truth(phantom.truth, size)
 
 
 def study_truth(truth: PhantomTruth, size: int) -> StudyTruth:
@@ -102,7 +70,10 @@ def study_truth(truth: PhantomTruth, size: int) -> StudyTruth:
         boxes=boxes,
         ratio=truth.ratio,
         report=f"{truth.findings_text} {truth.impression}",
-        groups={"quality": _worst(truth.quality), "findings": _how_many(len(truth.findings))},
+        groups={
+            "quality": worst(list(truth.quality.values())),
+            "findings": _how_many(len(truth.findings)),
+        },
     )
 
 
@@ -115,11 +86,6 @@ def _closed(said: Answered) -> bool:
 
 def _open(said: Answered) -> bool:
     return QUESTIONS[said.stage, said.question].kind is AnswerKind.TEXT
-
-
-def _worst(quality: Mapping[str, str]) -> str:
-    """The worst verdict on any quality dimension."""
-    return max(quality.values(), key=["adequate", "limited", "inadequate"].index)
 
 
 def _how_many(findings: int) -> str:
