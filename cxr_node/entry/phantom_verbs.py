@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cxr_node.domain.errors import ConfigurationError
 from cxr_node.domain.instance import View
 from cxr_node.entry.options import console
 
@@ -46,13 +48,6 @@ class Projection(StrEnum):
         return None if self is Projection.ANY else View(self.value.upper())
 
 
-class Format(StrEnum):
-    """How pictures are written."""
-
-    PNG = "png"
-    DICOM = "dicom"
-
-
 @app.command(epilog="Example: cxr-node phantom make --n 100 --out phantoms/ --seed 1 --dicom")
 def make(
     out: Annotated[Path, typer.Option(help="Folder for pictures, truth.jsonl, sheet.png.")],
@@ -65,10 +60,9 @@ def make(
     pairs: Annotated[
         bool, typer.Option("--pairs", help="A prior and a current film of each patient.")
     ] = False,
-    form: Annotated[
-        Format, typer.Option("--format", help="PNG, or DICOM as several makers write it.")
-    ] = Format.PNG,
-    dicom: Annotated[bool, typer.Option("--dicom", help="The same as --format dicom.")] = False,
+    dicom: Annotated[
+        bool, typer.Option("--dicom/--png", help="DICOM as several makers write it, or PNG.")
+    ] = False,
     masks: Annotated[
         bool, typer.Option("--masks", help="A mask picture of every finding.")
     ] = False,
@@ -77,6 +71,7 @@ def make(
 
     The same seed gives the same patient, film and answers everywhere.
     """
+    _need_torch()
     from cxr_node.phantom.batched.contact_sheet import caption, sheet
     from cxr_node.phantom.batched.export import Wish, written
 
@@ -88,7 +83,7 @@ def make(
         hard=hard,
         view=view.view,
         pairs=pairs,
-        dicom=dicom or form is Format.DICOM,
+        dicom=dicom,
         masks=masks,
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -109,10 +104,16 @@ def contact_sheet(
     columns: Annotated[int, typer.Option(min=1, max=12, help="Pictures in a row.")] = 7,
 ) -> None:
     """Draw one sheet that shows every finding and device once."""
+    _need_torch()
     from cxr_node.phantom.batched.contact_sheet import exhibit_sheet
 
     exhibit_sheet(size, columns).save(out, optimize=True)
     console.print(str(out), highlight=False, soft_wrap=True)
+
+
+def _need_torch() -> None:
+    if find_spec("torch") is None:
+        raise ConfigurationError("phantoms need the package torch; install cxr-node[model]")
 
 
 def _watched(

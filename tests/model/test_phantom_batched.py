@@ -230,3 +230,22 @@ def test_other_views_are_refused() -> None:
         make_case(1, view=View.OBLIQUE)
     with pytest.raises(ValueError, match="frontal"):
         make_pair(1, view=View.LATERAL)
+
+
+FROZEN = {
+    (Level.STANDARD, 3): "23 254 296 9 539 521 495 519 496 443 503 523 449 713 715 437",
+    (Level.STANDARD, 16): "197 265 264 155 426 348 390 479 296 435 492 331 521 733 724 434",
+    (Level.STANDARD, 19): "7 461 477 8 199 612 641 232 278 493 515 301 319 760 628 149",
+    (Level.HARD, 42): "247 442 440 230 605 524 530 596 471 628 666 472 458 764 738 438",
+    (Level.HARD, 47): "219 388 380 230 589 571 373 542 433 743 607 341 372 730 707 384",
+}
+"""Mean grey of sixteen fields of a picture, in thousandths, as the level's name promises."""
+
+
+@pytest.mark.parametrize(("level", "seed"), FROZEN)
+def test_a_level_is_never_redrawn_under_its_name(level: Level, seed: int) -> None:
+    """Whoever changes the drawing gives the level a new name and new numbers here."""
+    image = make_radiograph(make_case(seed, level=level), 160).image
+    fields = image.reshape(4, 40, 4, 40).mean(axis=(1, 3)).ravel() * 1000
+    expected = [float(word) for word in FROZEN[level, seed].split()]
+    assert fields == pytest.approx(expected, abs=1.5)

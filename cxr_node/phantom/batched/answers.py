@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import StageKey
 from cxr_node.phantom.batched.make import Radiograph, RadiographPair
 from cxr_node.phantom.batched.prose import comparison, course_sentence, limitation, sentence
@@ -22,7 +21,7 @@ def percent(box: PixelBox | None, size: int) -> list[float] | None:
     return None if box is None else [round(100 * edge / size, 2) for edge in box]
 
 
-def record(film: Radiograph, *, changes: dict[str, str] | None = None) -> dict[str, Any]:
+def record(film: Radiograph, *, compared: RadiographPair | None = None) -> dict[str, Any]:
     """One line of truth.jsonl: identity, facts, the eight stages' answers, the report."""
     facts = film.facts
     return {
@@ -40,19 +39,19 @@ def record(film: Radiograph, *, changes: dict[str, str] | None = None) -> dict[s
         "thorax": percent(facts.thorax, film.size),
         "ratio": None if facts.ratio is None else round(facts.ratio, 4),
         "signs": [_sign(s, film.size) for s in facts.signs],
-        "stages": stages(film, changes),
+        "stages": stages(film, compared),
     }
 
 
 def paired_record(films: RadiographPair) -> dict[str, Any]:
     """The current film's record with its comparison, and the prior's inside it."""
     return {
-        **record(films.current, changes=films.changes),
+        **record(films.current, compared=films),
         "prior": record(films.prior),
     }
 
 
-def stages(film: Radiograph, changes: dict[str, str] | None = None) -> dict[str, Any]:
+def stages(film: Radiograph, compared: RadiographPair | None = None) -> dict[str, Any]:
     """Stage key to answers; a stage whose condition does not hold is None."""
     facts = film.facts
     something = bool(facts.signs)
@@ -79,7 +78,7 @@ def stages(film: Radiograph, changes: dict[str, str] | None = None) -> dict[str,
         StageKey.RELATIONSHIPS: [
             {"first": a.value, "relation": how, "second": b.value} for a, how, b in relations(facts)
         ],
-        StageKey.COMPARISON: None if changes is None else _comparison(film, changes),
+        StageKey.COMPARISON: None if compared is None else _comparison(compared),
         StageKey.FUTURE_TREND: {
             "course": expected,
             "summary": course_sentence(facts, expected),
@@ -92,10 +91,10 @@ def stages(film: Radiograph, changes: dict[str, str] | None = None) -> dict[str,
     return {key.value: answer for key, answer in answers.items()}
 
 
-def _comparison(film: Radiograph, changes: dict[str, str]) -> dict[str, Any]:
-    kinds = {FindingKind(kind): change for kind, change in changes.items()}
-    words = comparison(film.facts, kinds) or "No change."
-    return {"change": changes, "summary": words}
+def _comparison(films: RadiographPair) -> dict[str, Any]:
+    changes, others = films.changes, films.other_changes
+    words = comparison(films.current.facts, changes | others) or "No change."
+    return {"change": changes, "other": others, "summary": words}
 
 
 def _attributes(found: KindTruth, film: Radiograph) -> dict[str, Any]:

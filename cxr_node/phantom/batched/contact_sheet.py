@@ -30,6 +30,8 @@ class Exhibit:
     signs: tuple[Sign, ...] = ()
     severity: Severity | None = None
     position: DevicePosition | None = None
+    zoom: bool = False
+    """Show the middle of its first sign at twice the size."""
 
     def case(self) -> Case:
         return make_case(
@@ -47,17 +49,17 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("lateral, normal", 8, View.LATERAL),
     Exhibit("pneumothorax, moderate", 104, View.PA, (Sign.PNEUMOTHORAX,), _S.MODERATE),
     Exhibit("pneumothorax, severe", 115, View.AP, (Sign.PNEUMOTHORAX,), _S.SEVERE),
-    Exhibit("effusion, moderate", 126, View.PA, (Sign.PLEURAL_EFFUSION,), _S.MODERATE),
+    Exhibit("effusion, moderate", 147, View.PA, (Sign.PLEURAL_EFFUSION,), _S.MODERATE),
     Exhibit("effusion, lateral", 127, View.LATERAL, (Sign.PLEURAL_EFFUSION,), _S.MODERATE),
-    Exhibit("consolidation", 101, View.PA, (Sign.CONSOLIDATION,), _S.MODERATE),
+    Exhibit("consolidation", 134, View.PA, (Sign.CONSOLIDATION,), _S.MODERATE),
     Exhibit("atelectasis, plates", 105, View.PA, (Sign.ATELECTASIS,), _S.MILD),
     Exhibit("atelectasis, lobe", 106, View.PA, (Sign.ATELECTASIS,), _S.MODERATE),
     Exhibit("edema", 110, View.AP, (Sign.EDEMA,), _S.SEVERE),
     Exhibit("cardiomegaly", 111, View.PA, (Sign.CARDIOMEGALY,), _S.MODERATE),
     Exhibit("nodule", 112, View.PA, (Sign.LUNG_LESION,), _S.MODERATE),
     Exhibit("mass", 113, View.PA, (Sign.LUNG_LESION,), _S.SEVERE),
-    Exhibit("widened mediastinum", 114, View.AP, (Sign.ENLARGED_CARDIOMEDIASTINUM,), _S.MODERATE),
-    Exhibit("rib fractures", 116, View.PA, (Sign.FRACTURE,), _S.SEVERE),
+    Exhibit("widened mediastinum", 141, View.PA, (Sign.ENLARGED_CARDIOMEDIASTINUM,), _S.MODERATE),
+    Exhibit("rib fractures, enlarged", 135, View.PA, (Sign.FRACTURE,), _S.SEVERE, zoom=True),
     Exhibit("pleural thickening", 117, View.PA, (Sign.PLEURAL_OTHER,), _S.MODERATE),
     Exhibit("free air", 118, View.PA, (Sign.FREE_AIR,), _S.MODERATE),
     Exhibit("ET tube", 119, View.AP, (Sign.ENDOTRACHEAL_TUBE,), None, _D.CORRECT),
@@ -75,7 +77,20 @@ EXHIBITS: tuple[Exhibit, ...] = (
 def exhibit_sheet(size: int = 224, columns: int = 7) -> Image.Image:
     """The fixed sheet of :data:`EXHIBITS`, ``size`` pixels a picture."""
     films = radiographs((e.case() for e in EXHIBITS), 2 * size)
-    return sheet(((e.name, f.image) for e, f in zip(EXHIBITS, films, strict=True)), size, columns)
+    shown = (
+        (e.name, _enlarged(f, size) if e.zoom else f.image)
+        for e, f in zip(EXHIBITS, films, strict=True)
+    )
+    return sheet(shown, size, columns)
+
+
+def _enlarged(film: Radiograph, size: int) -> NDArray[np.float32]:
+    """A square of ``size`` pixels around the middle of the first sign."""
+    box = film.facts.signs[0].box
+    left, top = (
+        round(min(max((box[k] + box[k + 2]) / 2 - size / 2, 0), film.size - size)) for k in (0, 1)
+    )
+    return film.image[top : top + size, left : left + size]
 
 
 def caption(film: Radiograph) -> str:

@@ -75,8 +75,8 @@ def _nipples(scene: Scene, row: int, rng: np.random.Generator) -> None:
     wide = float(rng.uniform(7.5, 9.5))
     for side in SIDES:
         x, y = side * wide, low + float(rng.normal(0, 0.3))
-        away = ((frame.x[0] - x) ** 2 + (frame.y[0] - y) ** 2).sqrt() / 0.45
-        scene.body[row] += 0.55 * (1 - away * away).clamp(min=0).sqrt()
+        away = ((frame.x[0] - x) ** 2 + (frame.y[0] - y) ** 2).sqrt() / 0.5
+        scene.body[row] += 1.1 * (1 - away * away).clamp(min=0).sqrt()
 
 
 def _arch(scene: Scene, row: int) -> list[Line]:

@@ -44,6 +44,9 @@ def chest(scene: Scene) -> None:
     left = step(frame.x, 0.2)
     scene.cavity[0], scene.cavity[1] = whole * (1 - left), whole * left
     scene.lung = scene.cavity.clone()
+    # A turned patient has one lung darker than the other.
+    turned = frame.per_row([0.006 * c.exposure.rotation for c in scene.cases])
+    scene.density = scene.density * (1 - turned * frame.x / scene.outer)
     scene.heart = heart & (below < 0.6)
     _airways(scene)
     _belly(scene, below)

@@ -57,6 +57,16 @@ class RadiographPair:
         found = kind_changes(self.pair.changes, self.prior.facts, self.current.facts)
         return {kind.value: change for kind, change in found.items()}
 
+    @property
+    def other_changes(self) -> dict[str, str]:
+        """The same for signs outside the vocabulary that either film shows."""
+        shown = {*self.prior.masks, *self.current.masks}
+        return {
+            sign.value: change
+            for sign, change in self.pair.changes.items()
+            if sign.kind is None and sign in shown
+        }
+
 
 def radiographs(
     cases: Iterable[Case], size: int = 224, *, device: str = "cpu", batch: int = 0

@@ -124,10 +124,8 @@ def draw_exposure(seed: int, view: View, level: Level, take: int = 0) -> Exposur
         tilt=float(np.deg2rad(rng.normal(0, 1.6 if bedside else 0.8) + faults.get("tilt", 0.0))),
         rotation=float(np.clip(rng.normal(0, 2.4 if bedside else 1.5), -5, 5))
         + faults.get("rotation", 0.0),
-        inspiration=float(
-            np.clip(rng.normal(0.68 if bedside else 0.86, 0.09), 0.5, 1)
-            - faults.get("inspiration", 0.0)
-        ),
+        inspiration=float(np.clip(rng.normal(0.68 if bedside else 0.86, 0.09), 0.5, 1))
+        - faults.get("inspiration", 0.0),
         scatter=wide * float(rng.uniform(0.3, 0.55) if bedside else rng.uniform(0.12, 0.3)),
         photons=float(rng.uniform(700, 1700) if bedside else rng.uniform(1500, 4000))
         / wide**2
@@ -167,8 +165,8 @@ def _faults(seed: int, view: View, level: Level, take: int) -> dict[str, float]:
     rng = stream(seed, Purpose.FAULTS, take)
     chance = (0.12 if view is View.AP else 0.06) * (1.5 if level is Level.HARD else 1.0)
     hit = [name for name in _FAULTS if rng.random() < chance][:2]
-    sign = rng.choice((-1.0, 1.0), 5)
-    size = rng.random(5)
+    sign = [float(v) for v in rng.choice((-1.0, 1.0), 5)]
+    size = [float(v) for v in rng.random(5)]
     found: dict[str, float] = {}
     for name in hit:
         if name == "rotation" and view is not View.LATERAL:

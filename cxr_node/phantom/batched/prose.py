@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -109,14 +109,14 @@ def limitation(facts: Facts, rng: np.random.Generator) -> str:
     return _one(rng, wording.LIMITS).format(faults=" and ".join(faults)) if faults else ""
 
 
-def comparison(facts: Facts, changes: dict[FindingKind, str]) -> str:
-    """One sentence for each change; implied kinds are left to what implies them."""
+def comparison(facts: Facts, changes: Mapping[str, str]) -> str:
+    """One sentence for each change by name; implied kinds are left to what implies them."""
     rng = stream(facts.seed, Purpose.WORDS, 1)
     said = []
     for kind, change in changes.items():
-        if kind in (FindingKind.LUNG_OPACITY, FindingKind.PNEUMONIA):
+        if kind in (FindingKind.LUNG_OPACITY.value, FindingKind.PNEUMONIA.value):
             continue
-        name = kind.value.replace("_", " ")
+        name = wording.NAMES.get(kind, kind.replace("_", " "))
         said.append(capital(_one(rng, wording.CHANGES[change]).format(name=name)))
     return " ".join(said)
 

@@ -310,6 +310,15 @@ FAULTS = {
     "coverage": "cut-off of part of the chest",
 }
 NO_LIMITS = ("none", "no limitation", "nothing", "no relevant limitation", "no limits")
+NAMES = {
+    "edema": "pulmonary edema",
+    "enlarged_cardiomediastinum": "mediastinal widening",
+    "fracture": "rib fracture",
+    "pleural_other": "pleural thickening",
+    "enteric_tube": "nasogastric tube",
+    "free_air": "free air under the diaphragm",
+}
+"""What a comparison calls a finding; where it is missing, the finding's own name."""
 CHANGES: dict[str, tuple[str, ...]] = {
     "new": (
         "{name} is new.",
