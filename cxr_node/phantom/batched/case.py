@@ -87,6 +87,19 @@ class Plan:
         low, high = bounds[self.grade]
         return low + (high - low) * self.amount
 
+    @property
+    def variant(self) -> str:
+        """The form that is drawn, in one word; empty where there is but one."""
+        first = self.numbers[0]
+        if self.sign is Sign.ATELECTASIS:
+            return "plate" if self.grade == 0 else "upper" if first < 0.3 else "lower"
+        if self.sign is Sign.PLEURAL_OTHER:
+            return "apical" if first < 0.4 else "lateral"
+        if self.sign is Sign.LUNG_LESION:
+            several = self.numbers[8] < 0.18
+            return "mass" if self.grade == 2 else "several" if several else "nodule"
+        return ""
+
     def sides(self) -> tuple[int, ...]:
         """0 for the patient's right, 1 for his left, both for a bilateral sign."""
         return {_R: (0,), _L: (1,), _B: (0, 1), None: ()}[self.side]

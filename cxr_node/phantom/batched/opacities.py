@@ -96,13 +96,8 @@ def add_atelectasis(scene: Scene) -> None:
             amount = torch.minimum(depth * lung, patch * (lung if part.plan.grade else 2.2))
             scene.soft[row] += amount * part.plan.faint * (0.7 if part.plan.grade else 1.0)
             scene.found(part, (patch > 0.35) & (lung > 0.4))
-            if is_upper(part):
+            if part.plan.variant == "upper":
                 scene.found(part, (patch > 0.35) & (scene.cavity[side, row] > 0.4))
-
-
-def is_upper(part: Part) -> bool:
-    """Whether the upper lobe has collapsed; plates and most collapse are at the base."""
-    return part.plan.grade > 0 and part.plan.numbers[0] < 0.3
 
 
 def _plates(scene: Scene, part: Part) -> torch.Tensor:
@@ -126,7 +121,7 @@ def _lobe(scene: Scene, part: Part) -> torch.Tensor:
     g = scene.shapes[part.row]
     wide = part.plan.within((0, 0), (4.6, 5.6), (6.2, 8.0))
     x = out * frame.x[0] - out * g.shift
-    if is_upper(part):
+    if part.plan.variant == "upper":
         top, low = g.apex, -1.5 - 1.2 * (part.plan.grade - 1)
         edge = 1.5 + (wide + 1.0) * ((low - frame.y[0]) / (low - top)).clamp(0, 1) ** 0.6
         return step(edge - x, 0.3) * step(low - frame.y[0], 0.5) * step(x - 1.0, 2.0)
@@ -186,7 +181,7 @@ def add_lesions(scene: Scene) -> None:
             frame = scene.frame.rows([part.row])
             lung, n = scene.lung[side, part.row], part.plan.numbers
             total = torch.zeros_like(lung)
-            for k in range(lesion_count(part)):
+            for k in range(3 if part.plan.variant == "several" else 1):
                 other = _moved(part, k)
                 radius = part.plan.within((0.65, 0.85), (1.0, 1.45), (1.7, 2.7)) * (1 - 0.2 * k)
                 x, y = place(scene, other, radius + 0.3)
@@ -201,11 +196,6 @@ def add_lesions(scene: Scene) -> None:
                 total = torch.maximum(total, depth * ball)
                 scene.found(part, away < 1.0)
             scene.soft[part.row] += torch.minimum(total * part.plan.faint, 0.85 * lung)
-
-
-def lesion_count(part: Part) -> int:
-    """How many nodules are drawn: mostly one."""
-    return 3 if part.plan.numbers[8] < 0.18 and part.plan.grade < 2 else 1
 
 
 def _moved(part: Part, k: int) -> Part:

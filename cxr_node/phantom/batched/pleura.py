@@ -93,16 +93,18 @@ def add_thickening(scene: Scene) -> None:
         frame = scene.frame.rows(rows)
         thick = per_part(scene, [p.plan.within((0.5, 0.7), (0.8, 1.2), (1.4, 2.0)) for p in parts])
         t = shares(scene, rows)
-        low = per_part(
-            scene, [-0.1 if is_apical(p) else 0.35 + 0.2 * p.plan.numbers[1] for p in parts]
-        )
-        high = per_part(
-            scene, [0.16 if is_apical(p) else 0.75 + 0.2 * p.plan.numbers[2] for p in parts]
-        )
-        apical = per_part(scene, [float(is_apical(p)) for p in parts])
+        capped = [p.plan.variant == "apical" for p in parts]
+        bounds = [
+            (-0.1, 0.16)
+            if cap
+            else (0.35 + 0.2 * p.plan.numbers[1], 0.75 + 0.2 * p.plan.numbers[2])
+            for p, cap in zip(parts, capped, strict=True)
+        ]
+        low, high = (per_part(scene, [b[k] for b in bounds]) for k in (0, 1))
+        apical = per_part(scene, [float(cap) for cap in capped])
         inward = scene.outer[rows] - SIDES[side] * frame.x
-        downward = (t - 0.0) * 20.0
-        away = torch.where(apical > 0, torch.minimum(inward, downward * 0.8), inward)
+        # Over the apex the rind follows the dome of the chest, about 20 cm of height a share.
+        away = torch.where(apical > 0, torch.minimum(inward, 16.0 * t), inward)
         ragged = 1 + 0.25 * torch.sin(frame.y * 2.2 + frame.x) * apical
         rind = step(thick * ragged - away, 0.25) * step(t - low, 0.12) * step(high - t, 0.12)
         rind = rind * (SIDES[side] * frame.x > 0)
@@ -112,11 +114,6 @@ def add_thickening(scene: Scene) -> None:
         chalk = per_part(scene, [0.5 * (p.plan.numbers[3] < 0.3) for p in parts])
         scene.bone[rows] += chalk * rind * torch.exp(-(((away - 0.5 * thick) / 0.2) ** 2))
         _mark(scene, parts, (rind > 0.5) & (lung > 0.1))
-
-
-def is_apical(part: Part) -> bool:
-    """Whether pleural thickening caps the apex; else it lies along the side."""
-    return part.plan.numbers[0] < 0.4
 
 
 def add_free_air(scene: Scene) -> None:

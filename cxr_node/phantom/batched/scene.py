@@ -76,10 +76,6 @@ class Scene:
         key = (part.row, part.plan.sign)
         self.masks[key] = self.masks[key] | mask if key in self.masks else mask
 
-    def directions(self, parts: Sequence[Part]) -> torch.Tensor:
-        """-1 for the right side and 1 for the left of each part, (parts, 1, 1)."""
-        return per_part(self, [SIDES[p.side] for p in parts])
-
 
 def per_part(scene: Scene, values: Sequence[float]) -> torch.Tensor:
     """One number per part as a (parts, 1, 1) tensor on the scene's device."""

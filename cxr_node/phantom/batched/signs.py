@@ -92,11 +92,3 @@ def presences(signs: Collection[Sign]) -> dict[FindingKind, Presence]:
     if Sign.CONSOLIDATION in signs and Sign.EDEMA in signs:
         found[_K.PNEUMONIA] = Presence.UNCERTAIN
     return found
-
-
-def source_of(kind: FindingKind, signs: Collection[Sign]) -> Sign | None:
-    """The drawn sign that an implied or own kind is seen by; the first in order of drawing."""
-    for sign in Sign:
-        if sign in signs and (sign.kind is kind or kind in IMPLIED.get(sign, ())):
-            return sign
-    return None

@@ -187,28 +187,19 @@ def _sign(case: Case, g: Geometry, p: Plan, mask: torch.Tensor) -> SignTruth:
         zone=_zone(case, g, p, mask),
         severity=None if p.sign.is_device else p.severity,
         position=p.position,
-        detail=detail(p, lateral=lateral),
+        detail=_detail(p, lateral=lateral),
     )
 
 
-def detail(p: Plan, *, lateral: bool = False) -> str:
-    """The variant that was drawn, in one word; empty where there is but one."""
-    if p.sign is Sign.ATELECTASIS:
-        return "plate" if p.grade == 0 else "upper" if p.numbers[0] < 0.3 else "lower"
-    if p.sign is Sign.PLEURAL_OTHER:
-        return "apical" if p.numbers[0] < 0.4 else "lateral"
-    if p.sign is Sign.LUNG_LESION and not lateral:
-        several = p.numbers[8] < 0.18 and p.grade < 2
-        return "several" if several else "mass" if p.grade == 2 else "nodule"
-    if p.sign is Sign.LUNG_LESION:
-        return "mass" if p.grade == 2 else "nodule"
-    return ""
+def _detail(p: Plan, *, lateral: bool) -> str:
+    """The variant drawn; a lateral view shows one of several nodules."""
+    return "nodule" if lateral and p.variant == "several" else p.variant
 
 
 def _zone(case: Case, g: Geometry, p: Plan, mask: torch.Tensor) -> Zone:
     if p.sign is Sign.PNEUMOTHORAX:
         return (Zone.APEX, Zone.UPPER, Zone.MIDDLE)[p.grade]
-    if p.sign is Sign.PLEURAL_OTHER and detail(p) == "apical":
+    if p.variant == "apical":
         return Zone.APEX
     if p.sign is Sign.CHEST_TUBE and p.position is DevicePosition.MALPOSITIONED:
         return Zone.CHEST_WALL

@@ -309,7 +309,6 @@ FAULTS = {
     "rotation": "patient rotation",
     "coverage": "cut-off of part of the chest",
 }
-NO_LIMITS = ("none", "no limitation", "nothing", "no relevant limitation", "no limits")
 NAMES = {
     "edema": "pulmonary edema",
     "enlarged_cardiomediastinum": "mediastinal widening",
