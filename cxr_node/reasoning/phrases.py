@@ -25,12 +25,13 @@ _SHORT = {
     "h/o": "h/o",
     "r/o": "rule out",
     "c/w": "consistent with",
+    "e/o": "evidence of",
     "and/or": "and or",
     "/": "or",
     "(-)": "no",
 }
 _TOKEN = re.compile(
-    r"(?:and/or|[wW]/[oO]|[sS]/[pP]|[hH]/[oO]|[rR]/[oO]|[cC]/[wW])(?![A-Za-z])|[wW]/"
+    r"(?:and/or|[wW]/[oO]|[sS]/[pP]|[hH]/[oO]|[rR]/[oO]|[cC]/[wW]|[eE]/[oO])(?![A-Za-z])|[wW]/"
     r"|\(-\)|[^\W\d_]+(?:'[a-z]{1,2})?|\d+(?:\.\d+)?|\n\s*|[.,;:!?()<>=•*/\[\]]|[-–—]+"
 )
 _DROPPED = frozenset({"be", "been", "being", "currently", "presently", "now", "really", "very"})

@@ -9,10 +9,36 @@ from __future__ import annotations
 
 from cxr_node.reasoning.terms import singular
 
+_LOOKING = """
+    upon closer close careful further inspection review look looking analysis assessment
+    observation interpretation scrutiny examination reading glance observe inspecting reviewing
+    examining regarding concerning respect regards turning medical current currently today' now
+    support indicative diagnostic characteristic typical important importantly notably
+    additionally moreover furthermore overall finally lastly first firstly secondly next
+    incidentally incidental conclusion summary impression main key
+    """
+_TELLING = """
+    discovered discover witnessed unveiled uncovered uncover manifest manifests manifesting
+    occur occurs occurring resides standing stand out catch catches eye draw draws drawing drawn
+    attention immediately obvious obviously salient foremost leading chief significant pathology
+    report reported reporting include point points pointing comment commented remark record
+    appreciate highlight highlights depict depicts portray portrays reveals capture captures
+    captured illustrate illustrates illustrated express expressed suffer fact indeed
+    unfortunately definite definitively convincingly unmistakable unmistakably undoubtedly
+    unambiguous unambiguously convincing doubtless evidently visibly distinctly well presently
+    moment now newly freshly pre existing preexisting coexist coexists concurrently
+    simultaneously together alongside plus likewise similarly correspondingly accordingly thus
+    hence therefore partly mostly entirely wholly fully largely tipped ending ends passes pass
+    runs run crosses crossing reaches reaching enters entering lodged parked lying rest resting
+    coiled looped threaded looking approached approach via route access insert introduced
+    introduction good great nice fine okay fairly adequate safe secure stable intact functional
+    collected accumulate accumulates accumulated pooling pooled trapped outline outlines
+    """
 _FUNCTION = """
-    it its i we one which some any all also so as each every such same own them they their our
-    itself who both only even just here therein throughout anywhere there' has having can most
-    more out than before key specifically namely about approximately around roughly nearly circa
+    patient' indwelling thing either life groundglass it its i we one which some any all also so
+    as each every such same own them they their our itself who both only even just here therein
+    throughout anywhere there' has having can most more out than before key specifically namely
+    about approximately around roughly nearly circa
     """
 _NUMBERS = """
     two three four five six seven eight nine ten first second third fourth fifth sixth seventh
@@ -153,10 +179,21 @@ def _set(*rows: str) -> frozenset[str]:
     return frozenset(singular(word) for row in rows for word in row.split())
 
 
-PLAIN = _set(_FUNCTION, _NUMBERS, _SEEN, _SEEING, _VERBS, _NOUNS, _ANATOMY, _DESCRIBING)
+PLAIN = _set(
+    _LOOKING, _TELLING, _FUNCTION, _NUMBERS, _SEEN, _SEEING, _VERBS, _NOUNS, _ANATOMY, _DESCRIBING
+)
 """What may stand in a sentence that names a finding."""
 
-QUIET = _set(_FUNCTION, _STRUCTURAL, "impression conclusion summary")
+ELSEWHERE = _set(
+    """ago last yesterday week month year day earlier initially formerly clinically clinical per
+    according report reported reportedly note noted request requested history ct mri ultrasound
+    scan outside patient referrer referral team told say said allegedly once before then
+    assume assuming suppose imagine given hypothetically theoretically question answer typically
+    usually often sometimes commonly generally case child adult people textbook example"""
+)
+"""Words that take what is said to another time, source or patient."""
+
+QUIET = _set(_LOOKING, _FUNCTION, _STRUCTURAL, "normal clear negative width volume")
 """What may stand in a sentence that calls a structure normal or denies a group."""
 
 AFTERWARDS = frozenset("after following since post until despite compared".split())  # noqa: SIM905

@@ -71,7 +71,8 @@ def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
         return
     places = _subject(units, at) or _object(units, at)
     structures = [u.value for u in places if u.tag is Tag.STRUCTURE]
-    if not structures and unit.value == "clear" and places:
+    elsewhere = any(u.tag is Tag.STRUCTURE for u in units)
+    if not structures and unit.value == "clear" and places and not elsewhere:
         structures = [LUNG]
     if not structures and _says_nothing_else(units):
         structures = [ALL]
@@ -117,7 +118,7 @@ def _subject(units: Sequence[Unit], at: int) -> list[Unit]:
 
 def _object(units: Sequence[Unit], at: int) -> list[Unit]:
     """Places that a predicate before them belongs to, as in "normal heart size"."""
-    if at and units[at - 1].tag is Tag.VERB:
+    if at and units[at - 1].tag is Tag.VERB and units[at - 1].value != "shows":
         return []
     found: list[Unit] = []
     for unit in units[at + 1 : at + 1 + _FORWARD]:

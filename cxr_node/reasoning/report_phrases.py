@@ -101,7 +101,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         BLUNTED: "blunted | blunting | obliterated | effaced",
     },
     Tag.NOT: {
-        "no": "no | not | neg for | without | no evidence of | no sign of | negative for | free of"
+        "without": "without | w/o",
+        "no": "no | not | neg for | no evidence of | no sign of | negative for | free of"
         " | clear of | absence of | lack of | neither | nor | no radiographic evidence of"
         " | none of | nil | no evidence for | no indication of | not have | devoid of"
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
@@ -123,7 +124,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | possibility | suspicion | possible | possibly | probable | probably | likely"
         " | suspected | suspicious for | suspicion of | concerning for | concern for | may"
         " | might | could | question of | questionable | cannot exclude | can not exclude"
-        " | not exclude | rule out | suggestive of | suggesting | suggest | suggestion of"
+        " | not exclude | rule out"
         " | differential | consider | evaluate for | assess for | evaluation for | evaluation of"
         " | would | risk | suspicious of | equivocal | borderline | cannot rule out"
         " | can not rule out | not excluding | potential | potentially | worrisome for"
@@ -134,6 +135,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | susceptible to | cannot definitively exclude | rather than | not entirely exclude"
         " | cannot completely exclude | cannot entirely exclude | instead of | as opposed to"
         " | more likely than | mimic | mimicking | simulate",
+        "suggests": "suggestive of | suggesting | suggest | suggestion of | to suggest"
+        " | to indicate | to support | indicating | supporting",
         "wish": "if | whether | should | recommend | recommended | advise | advised | unless"
         " | monitor for | will | in case of | indication | expected to | to evaluate | to assess"
         " | reason for",
@@ -193,7 +196,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
     Tag.AND: {"and": "and | as well as | plus"},
     Tag.ARTICLE: {
         "a": "a | an | the | this | these | that | those | again | there | persistent"
-        " | redemonstrated | noted is | patient has | positive for",
+        " | redemonstrated | noted is | patient has | positive for | remarkable for | notable for"
+        " | significant for",
     },
     Tag.PREPOSITION: {
         "of": "of | to",
@@ -247,8 +251,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | mildly | slightly | faint | minute | little | low grade | discrete | small volume",
         "moderate": "moderate | moderately | medium | moderate sized | mild to moderate"
         " | small to moderate | moderate to large | moderate to severe | mildly to moderately",
-        "severe": "large | severe | massive | extensive | marked | markedly | severely | huge"
-        " | gross | tension | grossly | substantial | considerable | very large | giant"
+        "severe": "large | big | severe | massive | extensive | marked | markedly | severely | huge"
+        " | gross | grossly | substantial | considerable | very large | giant"
         " | pronounced | high grade | whiteout",
     },
     Tag.CHANGE: {
@@ -276,7 +280,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "acute": "acute | active | acutely | significant | suspicious | definite | major"
         " | obvious | focal acute | relevant | clinically significant | gross acute | convincing"
         " | specific",
-        "large": "sizable | sizeable | overt | frank | displaced | loculated | florid | drainable",
+        "large": "tension | sizable | sizeable | overt | frank | displaced | loculated | florid"
+        " | drainable",
     },
     Tag.WORD: {
         "word": "interstitial lung disease | chronic lung disease | obstructive lung disease"

@@ -136,6 +136,8 @@ class _Reader:
             self.scope = _Scope(gone="" if stays else unit.value)
         elif unit.tag is Tag.PAST:
             self.scope.past = True
+        elif unit.value == "suggests" and self.scope.denies and not self.scope.heads:
+            return  # no evidence to suggest
         elif unit.tag is Tag.DOUBT and unit.value != "wish" and not self._term_ahead(at):
             self._set(self._before(at), Polarity.UNCERTAIN)
         elif unit.tag is Tag.DOUBT:

@@ -8,9 +8,10 @@ is known: the whole sentence of an affirmation, the phrase of a denial.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cxr_node.reasoning.phrases import Unit
-from cxr_node.reasoning.plain_words import AFTERWARDS, PLAIN, QUIET
+from cxr_node.reasoning.plain_words import AFTERWARDS, ELSEWHERE, PLAIN, QUIET
 from cxr_node.reasoning.report_words import Tag
 from cxr_node.reasoning.scope import Polarity
 
@@ -22,6 +23,9 @@ _DESCRIBES = frozenset({Tag.WORD, Tag.SIZE, Tag.SIDE, Tag.ZONE, Tag.STRUCTURE, T
 _OPENS = frozenset({Tag.ARTICLE, Tag.SIZE, Tag.SIDE})
 _ADJECTIVES = ("al", "ar", "ic", "ous", "oid", "ary", "ular", "form", "ile")
 _MODAL = frozenset({"clinical", "historical", "differential", "theoretical", "hypothetical"})
+_DEVICE_NOUNS = frozenset({"drain", "wire", "stent", "valve", "clip", "cuff", "bag", "shunt"})
+_LONG = 8
+"""Letters beyond which no verb ends like an adjective ("eval")."""
 _FEW = 4
 """Words between an adjective and what it describes."""
 
@@ -33,24 +37,67 @@ class Understanding:
         self._units = units
         self._known = [self._is_known(at) for at in range(len(units))]
         hedged = any(unit.tag in _LEAVES_OPEN or _aims(unit) for unit in units)
-        hedged = hedged or _denies_at_the_end(units)
-        self._affirms = all(self._known) and not hedged
+        hedged = hedged or _denies_at_the_end(units) or units[0].tag is Tag.VERB  # were it there
+        self._hedged = hedged
+        self._plain = self._plain_clauses()
+        self._joined = self._joined_to_denial()
         self._quiet = not any(u.tag in _HEDGES for u in units) and all(map(_is_quiet, units))
         self._open = self._doubts_before()
 
     def sure(self, at: int, polarity: Polarity, *, group: bool) -> bool:
         """Whether what is said by the unit at ``at`` is beyond misunderstanding."""
         if polarity is Polarity.PRESENT:
-            return self._affirms
+            return not self._hedged and not self._joined[at] and self._plain[at]
         if polarity is Polarity.UNCERTAIN or self._open[at]:
             return False
         return self._quiet if group else self._denies(at)
 
+    def _plain_clauses(self) -> list[bool]:
+        """For each unit, whether its clause is plain and the others say no more of it.
+
+        Only commas part clauses: what stands before a colon or a dash belongs to all.
+        """
+        units = self._units
+        commas = [n for n, u in enumerate(units) if u.tag is Tag.COMMA or u.value == "without"]
+        if all(self._known) or any(units[n].value not in (",", "without") for n in commas):
+            return [all(self._known)] * len(units)
+        last = max(n for n, known in enumerate(self._known) if not known)
+        away = [n for n, unit in enumerate(units) if unit.value in ELSEWHERE]
+        term = next((n for n, unit in enumerate(units) if unit.term), len(units))
+        plain = []
+        for start, end in pairwise((0, *(n + 1 for n in commas), len(units))):
+            framed = any(u.tag in (Tag.VERB, Tag.STOP) for u in units[start:end])
+            stays = not away or (start <= away[0] and away[-1] < end)
+            framed = framed or (end < len(units) and units[end].value == "without")
+            holds = stays and term >= start and (framed or last < start)
+            plain += [holds and all(self._known[start:end])] * (end - start)
+        return plain
+
+    def _joined_to_denial(self) -> list[bool]:
+        """For each unit, whether "and" joins it to what is denied."""
+        found, denied, joined = [], False, False
+        for unit in self._units:
+            found.append(joined)
+            if unit.tag is Tag.NOT:
+                denied = True
+            elif unit.tag in (Tag.STOP, Tag.VERB, Tag.COMMA):
+                denied = joined = False
+            elif unit.tag is Tag.AND:
+                joined = denied
+        return found
+
     def _is_known(self, at: int) -> bool:
         unit = self._units[at]
+        if unit.term and self._part_of_a_name(at):
+            return False
         if unit.tag is not Tag.WORD or unit.value in PLAIN or unit.value == "word":
             return True
         return unit.value[0].isdigit() or self._describes(at)
+
+    def _part_of_a_name(self, at: int) -> bool:
+        """Whether a term is but the first half of a device's name, as in "ICD drain"."""
+        following = self._units[at + 1] if at + 1 < len(self._units) else None
+        return following is not None and following.value in _DEVICE_NOUNS
 
     def _describes(self, at: int) -> bool:
         """Whether an unknown word can only be an adjective: it stands before a finding."""
@@ -60,14 +107,15 @@ class Understanding:
             return False
         word = self._units[at].value
         opened = at > 0 and self._units[at - 1].tag in _OPENS and not word.endswith("ly")
-        return opened or (at > 0 and word.endswith(_ADJECTIVES) and word not in _MODAL)
+        leads = at > 0 or len(word) > _LONG
+        return opened or (leads and word.endswith(_ADJECTIVES) and word not in _MODAL)
 
     def _doubts_before(self) -> list[bool]:
         """For each unit, whether doubt stands before it, or a denial of what nobody knows."""
         found, doubted, seeking, left = [], False, False, False
         for unit, following in zip(self._units, (*self._units[1:], None), strict=True):
             found.append(doubted or left)
-            doubted = doubted or unit.tag is Tag.DOUBT
+            doubted = doubted or (unit.tag is Tag.DOUBT and not (seeking and _suggests(unit)))
             if unit.tag is Tag.NOT:
                 seeking, left = True, False
             elif unit.tag in _HEADS:
@@ -89,12 +137,20 @@ class Understanding:
         hedges = {Tag.DOUBT, Tag.DOUBT_AFTER, Tag.EXCEPT}
         gone = any(self._units[n].tag in (Tag.GONE, Tag.GONE_AFTER) for n in phrase)
         hedges |= set() if gone else {Tag.PAST}
-        return all(self._known[n] and self._units[n].tag not in hedges for n in phrase)
+        return all(self._known[n] for n in phrase) and not any(
+            u.tag in hedges and not (n < at and _suggests(u))
+            for n, u in enumerate(self._units[start:end], start)
+        )
 
 
 def _aims(unit: Unit) -> bool:
     """Whether something is looked for, as in "film for pneumothorax"."""
     return unit.tag is Tag.PREPOSITION and unit.value == "for"
+
+
+def _suggests(unit: Unit) -> bool:
+    """Behind "no" it denies what follows; otherwise it doubts it."""
+    return unit.value == "suggests"
 
 
 def _denies_at_the_end(units: Sequence[Unit]) -> bool:
@@ -103,7 +159,7 @@ def _denies_at_the_end(units: Sequence[Unit]) -> bool:
         if unit.tag in _HEADS or unit.tag is Tag.NORMAL:
             return False
         if unit.tag is Tag.NOT:
-            return True
+            return unit.value != "without"
     return False
 
 

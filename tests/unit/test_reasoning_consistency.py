@@ -31,14 +31,15 @@ from tests.models import picture
 from tests.readings import sample_reading, turn
 from tests.report_prose import FIRST, Prose
 from tests.report_prose_more import SECOND
+from tests.report_prose_plain import PLAIN_SPOKEN
+from tests.report_prose_resident import RESIDENT
 from tests.report_prose_styles import FOURTH, THIRD
 from tests.report_prose_uk import CONSULTANT
 from tests.report_prose_us import TELEGRAPHIC
+from tests.report_prose_verbose import VERBOSE
 
-WORDINGS = {"held out": (HELD_OUT, 60)} | {
-    str(n): (prose, 15)
-    for n, prose in enumerate((FIRST, SECOND, THIRD, FOURTH, CONSULTANT, TELEGRAPHIC), 1)
-}
+OTHERS = (FIRST, SECOND, THIRD, FOURTH, CONSULTANT, TELEGRAPHIC, VERBOSE, RESIDENT, PLAIN_SPOKEN)
+WORDINGS = {"held out": (HELD_OUT, 60)} | {str(n): (p, 15) for n, p in enumerate(OTHERS, 1)}
 """Name to wording and to how many readings are drawn for each kind of contradiction."""
 NOTHING = NamedTerms((), ())
 K = FindingKind

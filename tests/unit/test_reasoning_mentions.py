@@ -243,3 +243,22 @@ def _timed(text: str) -> float:
 )
 def test_a_strange_sentence_is_not_held_against_an_answer(text: str, sure: bool) -> None:
     assert [m.sure for m in mentions(text) if m.kind is E] == [sure]
+
+
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [
+        ("Upon closer inspection, there is a right effusion.", True),
+        ("In a jiffy, there is a right effusion.", True),
+        ("Ten days ago, there was a right effusion.", False),
+        ("By report, there is a right effusion.", False),
+        ("Right effusion without complicating features.", True),
+        ("Right effusion: without hope.", False),
+        ("No evidence to suggest effusion.", True),
+        ("No pneumothorax and small effusion.", False),
+        ("Effusion, nodule: none.", True),
+        ("Effusion drain.", False),
+    ],
+)
+def test_a_strange_clause_beside_a_plain_one_is_passed_over(text: str, sure: bool) -> None:
+    assert [m.sure for m in mentions(text) if m.kind is E] == [sure]
