@@ -72,18 +72,26 @@ def export(
     _say(out, count)
 
 
-@app.command(epilog="Example: cxr-node dialogues phantoms phantoms.jsonl --count 500 --seed 1")
+@app.command(
+    epilog="Examples: cxr-node dialogues phantoms phantoms.jsonl --count 500; "
+    "cxr-node dialogues phantoms phantoms.jsonl --made phantoms/"
+)
 def phantoms(
     out: OutArgument,
-    count: Annotated[int, typer.Option(min=1, help="How many phantoms.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the rest follow.")] = 0,
+    made: Annotated[
+        Path | None, typer.Option(help="Folder that cxr-node phantom make wrote; else phantom-1.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many phantoms, without --made.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first, without --made.")] = 0,
 ) -> None:
-    """Write the full dialogue of each of a row of phantoms, answered from its truth."""
+    """Write the full dialogue over every phantom, answered from its truth."""
+    from cxr_node.training.phantom_folder import folder_records
     from cxr_node.training.phantom_records import phantom_records
     from cxr_node.training.record_files import write_records
 
-    with _progress("made", count) as counted:
-        _say(out, write_records(out, phantom_records(seed, count), counted=counted))
+    records = folder_records(made) if made else phantom_records(seed, count)
+    with _progress("made", None if made else count) as counted:
+        _say(out, write_records(out, records, counted=counted))
 
 
 @app.command(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import lru_cache
 
 from cxr_node.domain.findings import FindingKind, Presence
 from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.mentions import Mention, mentions
 from cxr_node.reasoning.phrases import sentences
 from cxr_node.reasoning.scope import Polarity
-from cxr_node.training.chain_topics import IMPLIED_BY
+from cxr_node.training.chain_topics import IMPLIED_BY, SHOWN_BY
 from cxr_node.training.records import Record
 
 CURRENT, EARLIER = "current", "earlier"
@@ -22,6 +22,12 @@ _SECTIONS = {
     "Report_Generation[ALL]": "all",
 }
 """Task types whose answer is a section of the report; each section is read once."""
+
+
+@lru_cache(maxsize=20_000)
+def mentions_in(text: str) -> tuple[Mention, ...]:
+    """What a text says of every finding; reports repeat themselves, so this is kept."""
+    return mentions(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +41,23 @@ class Source:
     end: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence of a report."""
 
     source: Source
     text: str
 
-    @cached_property
+    @property
     def mentions(self) -> tuple[Mention, ...]:
-        return mentions(self.text)
+        return mentions_in(self.text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """The sentences of one study's report, or of two studies' when an earlier one is shown."""
 
-    sentences: tuple[Sentence, ...] = field(default=())
+    sentences: tuple[Sentence, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.sentences)
@@ -102,7 +108,14 @@ def stated(found: Iterable[Mention], kinds: Sequence[FindingKind]) -> Presence |
 
     A presence outweighs doubt, and doubt an absence: "no large effusion" denies no small one.
     """
-    said = {_presence(mention) for mention in found if mention.kind in kinds}
+    shown = {*kinds, *(child for kind in kinds for child in SHOWN_BY.get(kind, ()))}
+    said = {
+        presence
+        for mention in found
+        if mention.kind in shown
+        and (presence := _presence(mention)) is not None
+        and (mention.kind in kinds or presence is Presence.PRESENT)
+    }
     for presence in (Presence.PRESENT, Presence.UNCERTAIN, Presence.ABSENT):
         if presence in said:
             return presence

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cxr_node.domain.findings import Laterality, Presence, Zone
-from cxr_node.reasoning.mentions import Mention, mentions
+from cxr_node.reasoning.mentions import Mention
 from cxr_node.training.chain_prompts import input_of
-from cxr_node.training.chain_reports import CURRENT, EARLIER, implied, stated
+from cxr_node.training.chain_reports import CURRENT, EARLIER, implied, mentions_in, stated
 from cxr_node.training.chain_topics import OF_KIND, TOPICS, Topic, size_words
 
 _ORDER = list(TOPICS)
@@ -71,7 +71,9 @@ def _step(topic: Topic, study: str) -> dict[str, Any]:
 
 
 def _evidence(found: dict[str, Any], draw: random.Random) -> list[dict[str, Any]]:
-    read = [(line["sentence"], line["study"], mentions(line["text"])) for line in found["report"]]
+    read = [
+        (line["sentence"], line["study"], mentions_in(line["text"])) for line in found["report"]
+    ]
     result = []
     for number, step in enumerate(found["plan"]):
         topic = TOPICS[step["finding"]]

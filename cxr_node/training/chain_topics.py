@@ -190,6 +190,11 @@ IMPLIED_BY: Mapping[FindingKind, frozenset[FindingKind]] = MappingProxyType(
 )
 """CheXpert's hierarchy (arXiv 1901.07031): with one of these present, its parent is not absent."""
 
+SHOWN_BY: Mapping[FindingKind, frozenset[FindingKind]] = MappingProxyType(
+    {_K.LUNG_OPACITY: IMPLIED_BY[_K.LUNG_OPACITY]}
+)
+"""Whoever sees one of these has seen the parent too: a consolidation is an opacity."""
+
 _MEASURED = frozenset({_K.PLEURAL_EFFUSION, _K.PNEUMOTHORAX, _K.LUNG_LESION})
 _SIZES = {Severity.MILD: "small", Severity.MODERATE: "moderate", Severity.SEVERE: "large"}
 

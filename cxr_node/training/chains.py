@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 
 from cxr_node.domain.findings import FindingKind, Presence
 from cxr_node.reasoning.labels import NO_FINDING
-from cxr_node.reasoning.mentions import mentions
 from cxr_node.training.chain_leaks import Leak, leak
 from cxr_node.training.chain_prompts import (
     ReplyUnusable,
@@ -24,7 +23,15 @@ from cxr_node.training.chain_prompts import (
     refine_prompt,
     reply_list,
 )
-from cxr_node.training.chain_reports import CURRENT, Report, Source, implied, stated
+from cxr_node.training.chain_reports import (
+    CURRENT,
+    EARLIER,
+    Report,
+    Source,
+    implied,
+    mentions_in,
+    stated,
+)
 from cxr_node.training.chain_tasks import Task, TaskKind
 from cxr_node.training.chain_topics import TOPICS, Topic
 
@@ -86,7 +93,7 @@ def mine(task: Task, report: Report, model: TextModel, dropped: Dropped) -> Chai
 
 
 def _supported(task: Task, report: Report) -> bool:
-    """Whether the current report says nothing against the labels and all that is true in them."""
+    """Whether the report says all that is true of the labels, and nothing against them."""
     everything = report.of(CURRENT).mentions
     for label in task.labels:
         if label == NO_FINDING:
@@ -94,6 +101,10 @@ def _supported(task: Task, report: Report) -> bool:
         said = stated(everything, TOPICS[label].kinds)
         if label in task.positives and said is not Presence.PRESENT:
             return False
+        if task.kind is TaskKind.TEMPORAL:
+            before = stated(report.of(EARLIER).mentions, TOPICS[label].kinds)
+            if before is not Presence.PRESENT:
+                return False
         if label not in task.positives and said in (Presence.PRESENT, Presence.UNCERTAIN):
             return False
     return bool(report)
@@ -205,7 +216,7 @@ def _leaks(text: str, task: Task) -> Leak | None:
 
 def _denies(text: str, kinds: Iterable[FindingKind], status: Presence) -> bool:
     """Whether ``text`` firmly says of a finding what its evidence does not."""
-    said = stated(mentions(text), tuple(kinds))
+    said = stated(mentions_in(text), tuple(kinds))
     firm = {Presence.PRESENT, Presence.ABSENT}
     return said in firm and said is not status
 
