@@ -23,6 +23,7 @@ from cxr_node.phantom.batched.case import POSITIONS, make_case
 from cxr_node.phantom.batched.make import Radiograph, pairs, radiographs
 from cxr_node.phantom.batched.pairs import make_pair
 from cxr_node.phantom.batched.signs import Sign
+from cxr_node.phantom.batched.tip_wording import tips
 from cxr_node.reasoning.allowed import may_lie, may_relate
 from cxr_node.reasoning.mentions import mentions
 from cxr_node.reasoning.scope import Polarity
@@ -65,7 +66,7 @@ def test_there_are_five_ways_to_say_everything() -> None:
         *(forms for _, forms in wording.ABSENT),
         *wording.CHANGES.values(),
         *wording.COURSES.values(),
-        *(wording.tips(sign, p) for sign, places in POSITIONS.items() for p in places),
+        *(tips(sign, p) for sign, places in POSITIONS.items() for p in places),
         wording.UNCERTAIN_PNEUMONIA,
         wording.NORMAL_IMPRESSION,
         wording.DEVICES_ONLY,

@@ -10,6 +10,7 @@ from cxr_node.domain.findings import FindingKind, Laterality, Presence, Severity
 from cxr_node.phantom.batched import wording
 from cxr_node.phantom.batched.signs import Sign
 from cxr_node.phantom.batched.streams import Purpose, stream
+from cxr_node.phantom.batched.tip_wording import tips
 from cxr_node.phantom.batched.truth import Facts, SignTruth
 
 _ZONES = {Zone.UPPER: "upper", Zone.MIDDLE: "middle", Zone.LOWER: "lower"}
@@ -37,7 +38,7 @@ def sentence(found: SignTruth, facts: Facts, rng: np.random.Generator) -> str:
         side=f"{found.side.value} " if found.side else "",
         zone=_place(found),
         lesion=_lesion(found),
-        tip=_one(rng, wording.tips(found.sign, found.position)) if found.position else "",
+        tip=_one(rng, tips(found.sign, found.position)) if found.position else "",
     )
     return _grammatical(filled, found)
 
