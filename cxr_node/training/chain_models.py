@@ -77,7 +77,10 @@ class LocalText:
         self._model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
     def complete(self, prompt: str) -> str:
-        """The greedy answer, through the model's chat template where it has one."""
+        """The greedy answer, through the model's chat template where it has one.
+
+        Empty for a prompt that leaves no room for an answer in the model's context.
+        """
         text, whole = prompt, self._tokenizer.chat_template is None
         if not whole:
             messages = [{"role": "user", "content": prompt}]
@@ -86,6 +89,9 @@ class LocalText:
             )
         given = self._tokenizer(text, return_tensors="pt", add_special_tokens=whole)
         ids = given["input_ids"].to(self._model.device)
+        room = getattr(self._model.config, "max_position_embeddings", None)
+        if room is not None and ids.shape[1] + self._new_tokens > room:
+            return ""
         with self._torch.inference_mode():
             made = self._model.generate(
                 input_ids=ids,

@@ -52,6 +52,10 @@ def test_the_chat_template_is_used_where_there_is_one(folder: Path) -> None:
     assert chat.complete("effusion?") == plain.complete("effusion? answer")
 
 
+def test_a_prompt_without_room_for_an_answer_gives_none(folder: Path) -> None:
+    assert LocalText(folder, new_tokens=8192).complete("is there an effusion?") == ""
+
+
 def test_an_untrained_model_makes_no_chain_and_breaks_nothing(folder: Path, tmp_path: Path) -> None:
     path, dropped = tmp_path / "in.jsonl", Dropped()
     write_records(path, map(phantom_dialogue, range(2)))

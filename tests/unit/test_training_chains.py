@@ -29,6 +29,7 @@ from cxr_node.training.chains import NOT_MENTIONED, Chain, Dropped, mine
 from cxr_node.training.record_counts import oddities
 from cxr_node.training.record_files import write_records
 from cxr_node.training.records import Record, checked
+from tests.leaking_sentences import DROPPED
 from tests.phantom_reports import phantom_dialogue
 
 REPORTS = 600
@@ -313,6 +314,14 @@ def test_a_chain_without_substance_is_not_made(
     chain, dropped = attempt(Changed(call, change))
     assert chain is None
     assert [found.startswith(reason) for found in dropped.chains] == [True], dropped
+
+
+@pytest.mark.parametrize("extra", [t for row in DROPPED.values() for t in row])
+def test_what_a_report_gives_away_reaches_no_chain_of_the_rules(extra: str) -> None:
+    report = as_report({"findings": f"{extra} There is cardiomegaly.", "impression": extra})
+    chain = mine(one_task("Cardiomegaly"), report, RuleModel(), Dropped())
+    # Where the words cast doubt on the heart there is none, which is right too.
+    assert chain is None or GIVEN_AWAY.search(chain.thoughts) is None
 
 
 def test_words_around_the_json_do_no_harm() -> None:
