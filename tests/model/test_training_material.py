@@ -16,10 +16,10 @@ from cxr_node.domain.ports import PreparedImage
 from cxr_node.reasoning.embedded import build_embedded
 from cxr_node.reasoning.staged import StagedReader
 from cxr_node.reasoning.transformers_model import TransformersModel, load_model
-from cxr_node.training.token_dialogues import IGNORED, Said, Script
 from cxr_node.training.measure import TriageAsker
 from cxr_node.training.samples import CHANNELS, Chunk, read_chunk, sample, write_chunk
 from cxr_node.training.teach_dialogues import Reader, padded
+from cxr_node.training.token_dialogues import IGNORED, Said, Script
 from cxr_node.training.tower import patches, see
 from tests.asking import request, score
 
