@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
 from cxr_node.reasoning.phrases import Unit, sentences
@@ -214,7 +213,9 @@ def _own_sizes(units: Sequence[Unit], at: int) -> frozenset[Severity]:
 
 def _stated_sizes(behind: Sequence[Unit]) -> frozenset[Severity]:
     """Sizes that are said with a verb: the effusion is large."""
-    stated = (b for a, b in pairwise(behind) if a.tag is Tag.VERB and b.tag is Tag.SIZE)
+    said = {at for at, unit in enumerate(behind, 1) if unit.tag is Tag.VERB}
+    changed = {at for at, unit in enumerate(behind, -1) if unit.tag is Tag.CHANGE}
+    stated = (u for at, u in enumerate(behind) if at in said - changed and u.tag is Tag.SIZE)
     return frozenset(Severity(unit.value) for unit in stated)
 
 

@@ -2,7 +2,8 @@
 
 Every other word may be a verb, a cue or a noun that turns the statement round, so a sentence
 with one is not held against the answers; see ``understood.py``. What is missing here costs
-a contradiction at worst, never a false alarm. Singular, lower case, hyphens apart.
+a contradiction at worst; what stands here wrongly costs a false alarm. Words stand alone:
+nouns of another time, of a source or of likeness ("before", "overlap") do not belong here.
 """
 
 from __future__ import annotations
@@ -10,35 +11,36 @@ from __future__ import annotations
 from cxr_node.reasoning.terms import singular
 
 _LOOKING = """
-    upon closer close careful further inspection review look looking analysis assessment
-    observation interpretation scrutiny examination reading glance observe inspecting reviewing
-    examining regarding concerning respect regards turning medical current currently today' now
-    support indicative diagnostic characteristic typical important importantly notably
-    additionally moreover furthermore overall finally lastly first firstly secondly next
-    incidentally incidental conclusion summary impression main key
+    upon closer close careful further inspection review looking analysis assessment observation
+    scrutiny examination glance observe inspecting reviewing examining regarding concerning
+    respect regards turning medical current currently today' now support indicative diagnostic
+    characteristic typical important importantly notably additionally moreover furthermore
+    overall finally lastly first firstly secondly next incidentally incidental conclusion
+    summary impression main key
     """
 _TELLING = """
     discovered discover witnessed unveiled uncovered uncover manifest manifests manifesting
     occur occurs occurring resides standing stand out catch catches eye draw draws drawing drawn
     attention immediately obvious obviously salient foremost leading chief significant pathology
-    report reported reporting include point points pointing comment commented remark record
-    appreciate highlight highlights depict depicts portray portrays reveals capture captures
-    captured illustrate illustrates illustrated express expressed suffer fact indeed
-    unfortunately definite definitively convincingly unmistakable unmistakably undoubtedly
-    unambiguous unambiguously convincing doubtless evidently visibly distinctly well presently
-    moment now newly freshly pre existing preexisting coexist coexists concurrently
-    simultaneously together alongside plus likewise similarly correspondingly accordingly thus
-    hence therefore partly mostly entirely wholly fully largely tipped ending ends passes pass
-    runs run crosses crossing reaches reaching enters entering lodged parked lying rest resting
-    coiled looped threaded looking approached approach via route access insert introduced
-    introduction good great nice fine okay fairly adequate safe secure stable intact functional
-    collected accumulate accumulates accumulated pooling pooled trapped outline outlines
+    include point points pointing appreciate highlight highlights depict depicts portray
+    portrays reveals capture captures captured illustrate illustrates illustrated express
+    expressed fact indeed unfortunately definite definitively convincingly unmistakable
+    unmistakably undoubtedly unambiguous unambiguously convincing doubtless evidently visibly
+    distinctly well presently moment now newly freshly pre existing preexisting coexist coexists
+    concurrently simultaneously together alongside plus likewise similarly correspondingly
+    accordingly thus hence therefore partly mostly entirely wholly fully largely tipped ending
+    ends passes pass runs run crosses crossing reaches reaching enters entering lodged parked
+    lying rest resting coiled looped threaded looking approached approach via route access
+    insert introduced introduction good great nice fine okay fairly adequate safe secure stable
+    intact functional collected accumulate accumulates accumulated pooling pooled trapped
+    outline outlines
     """
 _FUNCTION = """
+    tonight' tonight seeing critical account accounts limit limitation technique normal clear
     patient' indwelling thing either life groundglass it its i we one which some any all also so
     as each every such same own them they their our itself who both only even just here therein
-    throughout anywhere there' has having can most more out than before key specifically namely
-    about approximately around roughly nearly circa
+    throughout anywhere there' has having can most more out than key specifically namely about
+    approximately around roughly nearly circa
     """
 _NUMBERS = """
     two three four five six seven eight nine ten first second third fourth fifth sixth seventh
@@ -87,12 +89,12 @@ _NOUNS = """
     height depth caliber diameter length rim edge interface surface plane line band stripe situ
     situation interval development onset occasion today time demonstration redemonstration
     visualization visualisation representation sequela result manifestation combination addition
-    association relation presence existence case character characteristic nature type kind form
-    element change loss shift tip lead wire end generator reservoir lumen drain tube catheter
-    coil loop suture clip device hardware support stent valve complication kink kinking kinked
-    misplacement standard usual expected good appropriate satisfactory ok correct adequate
-    proper acceptable ideal optimal anatomical anatomically correctly appropriately
-    satisfactorily properly adequately expectedly course trajectory
+    association relation presence existence characteristic nature kind form element change loss
+    shift tip lead wire end generator reservoir lumen drain tube catheter coil loop suture clip
+    device hardware support stent valve complication kink kinking kinked misplacement standard
+    usual expected good appropriate satisfactory ok correct adequate proper acceptable ideal
+    optimal anatomical anatomically correctly appropriately satisfactorily properly adequately
+    expectedly course trajectory
     """
 _ANATOMY = """
     lung lobe lobar lobule segment segmental subsegmental multisegmental lobular hemithorax
@@ -117,11 +119,11 @@ _ANATOMY = """
     cardiopulmonary lumbar thoracolumbar left right midline pulmonic cutaneous
     """
 _DESCRIBING = """
-    focal multifocal diffuse patchy hazy streaky linear bandlike band platelike plate like
-    discoid dense confluent ill well defined circumscribed rounded round oval ovoid nodular
-    reticular reticulonodular spiculated lobulated smooth irregular poorly vague indistinct
-    calcified noncalcified non uncalcified cavitary cavitating cavitated thick thin walled solid
-    cystic part subsolid ground glass fluffy coarse fine geographic wedge shaped shape scattered
+    focal multifocal diffuse patchy hazy streaky linear bandlike band platelike plate discoid
+    dense confluent ill well defined circumscribed rounded round oval ovoid nodular reticular
+    reticulonodular spiculated lobulated smooth irregular poorly vague indistinct calcified
+    noncalcified non uncalcified cavitary cavitating cavitated thick thin walled solid cystic
+    part subsolid ground glass fluffy coarse fine geographic wedge shaped shape scattered
     widespread generalized generalised localized localised extensively asymmetric asymmetrical
     symmetric symmetrical homogeneous heterogeneous inhomogeneous partial partially complete
     completely total subtotal loculated layering free flowing subpulmonic subpulmonary encysted
@@ -152,13 +154,12 @@ _DESCRIBING = """
     superimposed emphysematous emphysema ectasia atherosclerotic atherosclerosis granulomatous
     degenerative kyphosis scoliosis dextroscoliosis levoscoliosis osteophyte spondylosis
     lymphadenopathy adenopathy bronchiectasis bronchiectatic hernia hiatal hiatus sternotomy
-    arthritis arthroplasty deformity dislocation lucency overlap crowding marking
-    bronchovascular coronary fragment callus loculation predominance periphery through above
-    below underneath beneath beside along alongside against toward towards behind between across
-    around into onto over under within outside inside during diffusely appearing engorgement
-    retraction eventration innumerable another largest greatest nonspecific triangular oblong
-    narrowed crescentic meniscal bronchogram meniscus blunting tenting lenticular posttraumatic
-    malignant
+    arthritis arthroplasty deformity dislocation lucency crowding marking bronchovascular
+    coronary fragment callus loculation predominance periphery through above below underneath
+    beneath beside along alongside against toward towards behind between across around into onto
+    over under within outside inside during diffusely appearing engorgement retraction
+    eventration innumerable another largest greatest nonspecific triangular oblong narrowed
+    crescentic meniscal bronchogram meniscus blunting tenting lenticular posttraumatic malignant
     """
 _STRUCTURAL = """
     both bilateral bilaterally well adequately normally fully symmetrically expanded inflated

@@ -102,7 +102,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
     },
     Tag.NOT: {
         "without": "without | w/o",
-        "no": "no | not | neg for | no evidence of | no sign of | negative for | free of"
+        "no": "no | not | neg for | negative study for | negative exam for"
+        " | no evidence of | no sign of | negative for | free of"
         " | clear of | absence of | lack of | neither | nor | no radiographic evidence of"
         " | none of | nil | no evidence for | no indication of | not have | devoid of"
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
@@ -122,7 +123,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
     Tag.DOUBT: {
         "doubt": "exclude | question | simulating | excluding | considered | unclear"
         " | possibility | suspicion | possible | possibly | probable | probably | likely"
-        " | suspected | suspicious for | suspicion of | concerning for | concern for | may"
+        " | suspicious for | suspicion of | concerning for | concern for | may"
         " | might | could | question of | questionable | cannot exclude | can not exclude"
         " | not exclude | rule out"
         " | differential | consider | evaluate for | assess for | evaluation for | evaluation of"
@@ -135,7 +136,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | susceptible to | cannot definitively exclude | rather than | not entirely exclude"
         " | cannot completely exclude | cannot entirely exclude | instead of | as opposed to"
         " | more likely than | mimic | mimicking | simulate",
-        "suggests": "suggestive of | suggesting | suggest | suggestion of | to suggest"
+        "suggests": "suspected | suggestive of | suggesting | suggest | suggestion of | to suggest"
         " | to indicate | to support | indicating | supporting",
         "wish": "if | whether | should | recommend | recommended | advise | advised | unless"
         " | monitor for | will | in case of | indication | expected to | to evaluate | to assess"
@@ -286,6 +287,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
     Tag.WORD: {
         "word": "interstitial lung disease | chronic lung disease | obstructive lung disease"
         " | mass effect | once more | uncertain age | uncertain significance"
+        " | account for | than before"
         " | uncertain etiology | unknown age | obstructive pulmonary disease"
         " | chronic obstructive pulmonary disease | metastatic disease | granulomatous disease"
         " | degenerative disease | breast mass | soft tissue edema | subcutaneous edema"

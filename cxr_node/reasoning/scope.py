@@ -32,7 +32,8 @@ _SEEN = frozenset(
     """seen identified visible visualized visualised evident present noted detected appreciated
     demonstrated apparent found observed shown recognized recognised discernible discerned
     documented confirmed suggested suspected obvious depicted perceptible there encountered
-    reported noticeable detectable identifiable appreciable perceived made feature""".split()  # noqa: SIM905
+    reported noticeable detectable identifiable appreciable perceived made feature
+    developed""".split()  # noqa: SIM905
 )
 """What "is not" denies by; behind other words it only leaves open."""
 _TRANSPARENT = frozenset(

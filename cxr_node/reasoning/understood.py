@@ -68,7 +68,7 @@ class Understanding:
         for start, end in pairwise((0, *(n + 1 for n in commas), len(units))):
             framed = any(u.tag in (Tag.VERB, Tag.STOP) for u in units[start:end])
             stays = not away or (start <= away[0] and away[-1] < end)
-            framed = framed or (end < len(units) and units[end].value == "without")
+            framed = framed or units[end - 1].value == "without"
             holds = stays and term >= start and (framed or last < start)
             plain += [holds and all(self._known[start:end])] * (end - start)
         return plain

@@ -31,6 +31,7 @@ from tests.models import picture
 from tests.readings import sample_reading, turn
 from tests.report_prose import FIRST, Prose
 from tests.report_prose_more import SECOND
+from tests.report_prose_night import NIGHT
 from tests.report_prose_plain import PLAIN_SPOKEN
 from tests.report_prose_resident import RESIDENT
 from tests.report_prose_styles import FOURTH, THIRD
@@ -38,8 +39,11 @@ from tests.report_prose_uk import CONSULTANT
 from tests.report_prose_us import TELEGRAPHIC
 from tests.report_prose_verbose import VERBOSE
 
-OTHERS = (FIRST, SECOND, THIRD, FOURTH, CONSULTANT, TELEGRAPHIC, VERBOSE, RESIDENT, PLAIN_SPOKEN)
-WORDINGS = {"held out": (HELD_OUT, 60)} | {str(n): (p, 15) for n, p in enumerate(OTHERS, 1)}
+TUNED = (FIRST, SECOND, THIRD, FOURTH)
+MET_LATER = (CONSULTANT, TELEGRAPHIC, VERBOSE, RESIDENT, PLAIN_SPOKEN, NIGHT)
+WORDINGS = {"held out": (HELD_OUT, 60)} | {
+    str(n): (p, 15) for n, p in enumerate((*TUNED, *MET_LATER), 1)
+}
 """Name to wording and to how many readings are drawn for each kind of contradiction."""
 NOTHING = NamedTerms((), ())
 K = FindingKind

@@ -262,3 +262,8 @@ def test_a_strange_sentence_is_not_held_against_an_answer(text: str, sure: bool)
 )
 def test_a_strange_clause_beside_a_plain_one_is_passed_over(text: str, sure: bool) -> None:
     assert [m.sure for m in mentions(text) if m.kind is E] == [sure]
+
+
+def test_the_degree_of_a_change_is_no_size() -> None:
+    (said,) = mentions("The effusion is grossly unchanged.")
+    assert (said.sizes, said.changes) == (frozenset(), {"stable"})
