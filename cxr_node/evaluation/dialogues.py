@@ -15,8 +15,8 @@ from cxr_node.domain.findings import Presence
 from cxr_node.domain.stages import StageKey
 from cxr_node.evaluation.cases import AnswerCase, BoxCase, Case, LabelCase, TextCase
 from cxr_node.reasoning.boxes import PercentBox
+from cxr_node.reasoning.prose.terms import named_terms
 from cxr_node.reasoning.tags import has_tags
-from cxr_node.reasoning.terms import named_terms
 from cxr_node.training.record_boxes import boxes_in
 from cxr_node.training.record_files import read_records
 from cxr_node.training.records import Record, RecordTurn

@@ -2,7 +2,8 @@
 
 The CSV has a column ``file`` and either a column ``labels`` with names between ``|``, or one
 column per label with 1, 0, -1 (uncertain) or nothing. Names are those of CheXpert or anything
-``reasoning/terms.py`` knows; a name that stands for no finding is told, never dropped silently.
+``reasoning/prose/terms.py`` knows; a name that stands for no finding is told, never dropped
+silently.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from cxr_node.evaluation.truth import StudyTruth
 from cxr_node.imaging.dicomize import anonymous_patient_id, dicomize
 from cxr_node.imaging.radiograph import RadiographDetails, ViewPosition
 from cxr_node.reasoning.boxes import PercentBox
+from cxr_node.reasoning.prose.terms import named_terms
 from cxr_node.reasoning.staged import Request
-from cxr_node.reasoning.terms import named_terms
 
 PixelBox = tuple[str, float, float, float, float]
 """Label and x0, y0, x1, y1 in pixels of the original."""

@@ -34,7 +34,7 @@ from cxr_node.reasoning import boxes, consistency, labels, no_finding
 from cxr_node.reasoning.certainty import certainty
 from cxr_node.reasoning.labels import Listed
 from cxr_node.reasoning.profiles import PHANTOMS, Profile
-from cxr_node.reasoning.terms import NamedTerms, named_terms
+from cxr_node.reasoning.prose.terms import NamedTerms, named_terms
 from cxr_node.reasoning.trace import trace_parts
 from cxr_node.reasoning.transcript import picture_mark
 

@@ -21,7 +21,7 @@ from cxr_node.domain.findings import (
 from cxr_node.domain.instance import View
 from cxr_node.reasoning import site_checks, text_checks
 from cxr_node.reasoning.no_finding import NORMAL_BELOW, called_normal
-from cxr_node.reasoning.terms import NamedTerms
+from cxr_node.reasoning.prose.terms import NamedTerms
 
 _LATERAL = View.LATERAL.value
 _KEPT = 0.5

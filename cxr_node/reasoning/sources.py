@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from cxr_node.domain.findings import Clash, FindingKind, Reading, TracePart
 from cxr_node.domain.stages import CHANGES, RELATIONS, StageKey, Turn
-from cxr_node.reasoning.mentions import Mention, mentions
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.mentions import Mention, mentions
+from cxr_node.reasoning.prose.scope import Polarity
 
 _NAMES = {kind.value.replace("_", " "): kind for kind in FindingKind}
 _NAME = "|".join(_NAMES)

@@ -16,9 +16,9 @@ from cxr_node.domain.findings import (
     Severity,
     Zone,
 )
-from cxr_node.reasoning.mentions import Mention
-from cxr_node.reasoning.report_words import ALL, LUNG
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.mentions import Mention
+from cxr_node.reasoning.prose.report_words import ALL, LUNG
+from cxr_node.reasoning.prose.scope import Polarity
 from cxr_node.reasoning.sources import Source, changes, sources, words
 
 _K = FindingKind

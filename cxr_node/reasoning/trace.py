@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from cxr_node.domain.findings import FindingKind, TracePart, TraceSection
+from cxr_node.reasoning.prose.terms import LEXICON, name_key
 from cxr_node.reasoning.tags import read_tags
-from cxr_node.reasoning.terms import LEXICON, name_key
 
 _S = TraceSection
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\"'-])|\s*\n+\s*")

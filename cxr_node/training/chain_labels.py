@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cxr_node.domain.findings import DEVICES, FindingKind, Presence
 from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.labels import NO_FINDING, SUPPORT_DEVICES
-from cxr_node.reasoning.terms import named_terms
+from cxr_node.reasoning.prose.terms import named_terms
 from cxr_node.training.chain_reports import as_report, report_sections_of, stated
 from cxr_node.training.chain_topics import IMPLIED_BY, OF_KIND
 from cxr_node.training.record_stages import answered_of

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from cxr_node.domain.findings import FindingKind, Presence
 from cxr_node.domain.stages import StageKey
-from cxr_node.reasoning.mentions import Mention, mentions
-from cxr_node.reasoning.phrases import sentences
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.mentions import Mention, mentions
+from cxr_node.reasoning.prose.phrases import sentences
+from cxr_node.reasoning.prose.scope import Polarity
 from cxr_node.training.chain_topics import IMPLIED_BY, SHOWN_BY
 from cxr_node.training.records import Record
 

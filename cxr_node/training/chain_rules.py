@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cxr_node.domain.findings import Laterality, Presence, Zone
-from cxr_node.reasoning.mentions import Mention
+from cxr_node.reasoning.prose.mentions import Mention
 from cxr_node.training.chain_prompts import input_of
 from cxr_node.training.chain_reports import CURRENT, EARLIER, implied, mentions_in, stated
 from cxr_node.training.chain_topics import OF_KIND, TOPICS, Topic, size_words

@@ -1,7 +1,7 @@
 """What a chain can look at: one finding or a group, where its signs are sought, and why there.
 
 Anatomy and signs are those of any textbook of chest radiology and of the Fleischner Society's
-glossary (Hansell 2008). Sentences are written so that ``reasoning/mentions.py`` reads them as
+glossary (Hansell 2008). Sentences are written so that ``reasoning/prose/mentions.py`` reads them as
 they are meant.
 """
 

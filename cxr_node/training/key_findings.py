@@ -1,7 +1,7 @@
 """Key findings of a radiology text: what it observes, with which status, read by rules.
 
 The process reward and the rule-based judge of reasoning both rest on these, so that a model
-is trained on what it is graded by. A text is read by :mod:`cxr_node.reasoning.mentions`.
+is trained on what it is graded by. A text is read by :mod:`cxr_node.reasoning.prose.mentions`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind, Laterality, Presence
-from cxr_node.reasoning.mentions import Mention, mentions
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.mentions import Mention, mentions
+from cxr_node.reasoning.prose.scope import Polarity
 
 _STATUS = {
     Polarity.PRESENT: Presence.PRESENT,

@@ -25,8 +25,8 @@ from cxr_node.phantom.batched.pairs import make_pair
 from cxr_node.phantom.batched.signs import Sign
 from cxr_node.phantom.batched.tip_wording import tips
 from cxr_node.reasoning.allowed import may_lie, may_relate
-from cxr_node.reasoning.mentions import mentions
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.mentions import mentions
+from cxr_node.reasoning.prose.scope import Polarity
 
 _AS = {Polarity.PRESENT: Presence.PRESENT, Polarity.ABSENT: Presence.ABSENT}
 

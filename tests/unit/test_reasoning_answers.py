@@ -12,7 +12,7 @@ from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import FindingKind, Presence
 from cxr_node.reasoning import answers, boxes
 from cxr_node.reasoning.profiles import Calibration
-from cxr_node.reasoning.terms import named_terms
+from cxr_node.reasoning.prose.terms import named_terms
 
 FUZZ = settings(max_examples=500, deadline=None)
 OPTIONS = ("present", "absent", "uncertain")

@@ -21,9 +21,9 @@ from cxr_node.domain.findings import (
 from cxr_node.domain.stages import RELATIONS, StageKey
 from cxr_node.reasoning import consistency
 from cxr_node.reasoning.allowed import OBSCURES, may_lie, may_relate
+from cxr_node.reasoning.prose.terms import NamedTerms
 from cxr_node.reasoning.scripted import Answer, ScriptedModel
 from cxr_node.reasoning.staged import StagedReader
-from cxr_node.reasoning.terms import NamedTerms
 from tests.asking import request
 from tests.contradictions import LIES, Writer, relation
 from tests.held_out_prose import HELD_OUT

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
-from cxr_node.reasoning.mentions import mentions
-from cxr_node.reasoning.phrases import _phrase_key
-from cxr_node.reasoning.report_phrases import PHRASES
-from cxr_node.reasoning.terms import LEXICON
+from cxr_node.reasoning.prose.mentions import mentions
+from cxr_node.reasoning.prose.phrases import _phrase_key
+from cxr_node.reasoning.prose.report_phrases import PHRASES
+from cxr_node.reasoning.prose.terms import LEXICON
 
 K = FindingKind
 PRESENT, ABSENT, UNCERTAIN = "+", "-", "?"

@@ -14,8 +14,8 @@ import pytest
 
 from cxr_node.domain.findings import FindingKind, Presence
 from cxr_node.reasoning.labels import LABELS
-from cxr_node.reasoning.mentions import mentions
 from cxr_node.reasoning.prompts import LETTERS, REASON_ALOUD
+from cxr_node.reasoning.prose.mentions import mentions
 from cxr_node.reasoning.tags import read_tags
 from cxr_node.training.chain_labels import labelled
 from cxr_node.training.chain_leaks import leak

@@ -8,7 +8,7 @@ nouns of another time, of a source or of likeness ("before", "overlap") do not b
 
 from __future__ import annotations
 
-from cxr_node.reasoning.terms import singular
+from cxr_node.reasoning.prose.terms import singular
 
 _LOOKING = """
     upon closer close careful further inspection review looking analysis assessment observation

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cxr_node.reasoning.phrases import Unit
-from cxr_node.reasoning.plain_words import AFTERWARDS, ELSEWHERE, PLAIN, QUIET
-from cxr_node.reasoning.report_words import Tag
-from cxr_node.reasoning.scope import Polarity
+from cxr_node.reasoning.prose.phrases import Unit
+from cxr_node.reasoning.prose.plain_words import AFTERWARDS, ELSEWHERE, PLAIN, QUIET
+from cxr_node.reasoning.prose.report_words import Tag
+from cxr_node.reasoning.prose.scope import Polarity
 
 _HEADS = frozenset({Tag.TERM, Tag.GROUP})
 _PHRASE_ENDS = frozenset({Tag.COMMA, Tag.OR, Tag.AND, Tag.STOP, Tag.NOT}) | _HEADS

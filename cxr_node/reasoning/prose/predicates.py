@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cxr_node.domain.findings import FindingKind
-from cxr_node.reasoning.phrases import Unit
-from cxr_node.reasoning.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, PLEURA, Tag
+from cxr_node.reasoning.prose.phrases import Unit
+from cxr_node.reasoning.prose.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, PLEURA, Tag
 
 _BACK, _FORWARD = 10, 6
 _ENDS_SUBJECT = frozenset(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cxr_node.reasoning.phrases import Unit
-from cxr_node.reasoning.report_words import Tag
+from cxr_node.reasoning.prose.phrases import Unit
+from cxr_node.reasoning.prose.report_words import Tag
 
 
 class Polarity(StrEnum):

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind
-from cxr_node.reasoning.plain_words import PLAIN
-from cxr_node.reasoning.report_phrases import PHRASES
-from cxr_node.reasoning.report_words import JOINT, WEAK, Tag
-from cxr_node.reasoning.terms import LEXICON, name_key, singular
+from cxr_node.reasoning.prose.plain_words import PLAIN
+from cxr_node.reasoning.prose.report_phrases import PHRASES
+from cxr_node.reasoning.prose.report_words import JOINT, WEAK, Tag
+from cxr_node.reasoning.prose.terms import LEXICON, name_key, singular
 
 LONGEST_TEXT = 20_000
 """Characters that are read; answers are far shorter (``Limits.text_characters``)."""

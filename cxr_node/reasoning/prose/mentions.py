@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
-from cxr_node.reasoning.phrases import Unit, sentences
-from cxr_node.reasoning.predicates import with_predicates
-from cxr_node.reasoning.report_words import ALL, BONE, DENIED, JOINT, TUBE, Tag
-from cxr_node.reasoning.scope import Polarity, Reach, reach
-from cxr_node.reasoning.understood import Understanding
+from cxr_node.reasoning.prose.phrases import Unit, sentences
+from cxr_node.reasoning.prose.predicates import with_predicates
+from cxr_node.reasoning.prose.report_words import ALL, BONE, DENIED, JOINT, TUBE, Tag
+from cxr_node.reasoning.prose.scope import Polarity, Reach, reach
+from cxr_node.reasoning.prose.understood import Understanding
 
 _RUN_ENDS = frozenset(
     {

@@ -7,7 +7,7 @@ longest first, plural endings dropped; see ``phrases.py``.
 
 from __future__ import annotations
 
-from cxr_node.reasoning.report_words import (
+from cxr_node.reasoning.prose.report_words import (
     ALL,
     ANGLE,
     BLUNTED,

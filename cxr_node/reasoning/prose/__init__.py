@@ -1,0 +1,1 @@
+"""Reads report English: which findings a text names, how, where, and what it does not say."""
