@@ -290,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if status != 200:  # it is closed behind every refusal, so it must say so
+                self.send_header("Connection", "close")
             if status == 429:
                 self.send_header("Retry-After", self.owner.retry_after)
             if status == 307:
