@@ -97,6 +97,7 @@ class Walk:
         self._prior = prior
         self._prior_problem = prior_problem or NO_PRIOR_PICTURE
         self._present: dict[FindingKind, float] = {}
+        self._foreseen: dict[foresight.Step, list[Foreseen]] = {}
         self.stage = StageKey.QUALITY_VIEW
         """The stage that is being walked."""
         self.turns: list[Turn] = []
@@ -225,8 +226,16 @@ class Walk:
 
     def _ahead(self, step: foresight.Step) -> list[Foreseen]:
         """What will be asked behind this question, if nothing unusual is answered."""
+        if step not in self._foreseen:
+            run = foresight.followers(GRAPH, step, triage=self._triage)
+            found = self._run_ahead(step, run)
+            # What follows a follower is the rest of the same run.
+            self._foreseen |= {one: found[i:] for i, one in enumerate((step, *run))}
+        return self._foreseen[step]
+
+    def _run_ahead(self, step: foresight.Step, run: Sequence[foresight.Step]) -> list[Foreseen]:
         found = []
-        for follower in foresight.followers(GRAPH, step, triage=self._triage):
+        for follower in run:
             words, _, options = self._worded(follower.stage, follower.question, follower.subject)
             ask = self._manner.foreseen(self._manner.prompt(words, options), options)
             if ask is None:
