@@ -40,6 +40,7 @@ from cxr_node.domain.instance import Received
 from cxr_node.domain.worklist import WorklistEntry
 
 _STOP_SECONDS = 5.0
+_STOP_STEP = 0.01
 _WAITING = 32
 _LONGEST_SILENCE = 10.0
 _UNBOUNDED = 1_000_000  # the library's own limit would count strangers; see admission
@@ -136,8 +137,9 @@ class Listener:
         for mine in list(self._guarded.values()):
             mine.guard.close()
         deadline = time.monotonic() + _STOP_SECONDS
-        for association in server.active_associations:
-            association.join(max(0.0, deadline - time.monotonic()))
+        # Not joined one by one: among them may be a thread that has not yet started.
+        while server.active_associations and time.monotonic() < deadline:
+            time.sleep(_STOP_STEP)
         if self._thread is not None:
             self._thread.join(max(0.1, deadline - time.monotonic()))
 

@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 from pynetdicom.dsutils import encode
 
+from cxr_node.dicom.listener import _Server
 from cxr_node.dicom.reception import Progress, StudyPeek
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.identifiers import Uid
@@ -137,6 +138,16 @@ def test_stop_is_prompt_with_open_connections_and_may_be_repeated(tmp_path: Path
         for wire in wires:
             wire.close()
     assert until(lambda: not [t for t in threading.enumerate() if t.name.startswith("dicom-")])
+
+
+def test_stop_waits_for_a_connection_whose_thread_has_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = [[threading.Thread()], [threading.Thread()], []]
+    with listening(tmp_path) as node:
+        monkeypatch.setattr(_Server, "active_associations", property(lambda _: waiting.pop(0)))
+        node.listener.stop()
+        assert not waiting
 
 
 def test_a_silent_peer_is_dropped(tmp_path: Path) -> None:
