@@ -310,3 +310,37 @@ class MilestoneRow(Base):
     revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
     name: Mapped[str] = mapped_column(String(24))
     at: Mapped[datetime]
+
+
+class CanaryRunRow(Base):
+    """One turn of the canary: queued, claimed under a token, and what came of it."""
+
+    __tablename__ = "canary_run"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    scheduled_at: Mapped[datetime]
+    token: Mapped[int] = mapped_column(Integer, default=0)
+    lease_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    model_digest: Mapped[str] = mapped_column(String(64), default="")
+    picture_sha256: Mapped[str] = mapped_column(String(64), default="")
+    answers: Mapped[dict[str, Any]]
+    words: Mapped[str] = mapped_column(Text, default="")
+    """What differs from the reference, or why there is no answer; one line each."""
+    model_seconds: Mapped[float | None] = mapped_column(Float)
+
+
+class CanaryReferenceRow(Base):
+    """The answers that a model must give again of one picture, to the byte."""
+
+    __tablename__ = "canary_reference"
+    __table_args__ = (UniqueConstraint("model_digest", "picture_sha256"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model_digest: Mapped[str] = mapped_column(String(64))
+    picture_sha256: Mapped[str] = mapped_column(String(64))
+    answers: Mapped[dict[str, Any]]
+    accepted_by: Mapped[str] = mapped_column(String(64), default="")
+    """Empty where the first answers were taken."""
+    stored_at: Mapped[datetime]
