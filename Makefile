@@ -44,7 +44,7 @@ setup:
 	@PYTHON='$(PYTHON)' .ci/setup.sh model
 
 setup-dev:
-	@PYTHON='$(PYTHON)' .ci/setup.sh model,celery,evaluate,dev
+	@PYTHON='$(PYTHON)' .ci/setup.sh model,train,celery,evaluate,dev
 
 peers:
 	@.ci/install-peers.sh

@@ -16,6 +16,7 @@ CxrNodeError
 ├── EngineUnavailable        the inference server gives no usable answer; try again later
 ├── AnswerRefused            a model answer does not fit its stage schema
 ├── RecordRefused            a dialogue record is malformed; names record and field
+├── TrainingRefused          a training run cannot start as asked; names what is wrong
 ├── QuestionRefused          a person's follow-up question cannot be put
 ├── Undeliverable            a destination refused an object
 └── ConfigurationError       the configuration cannot be used as written
@@ -143,6 +144,12 @@ class RecordRefused(CxrNodeError):
         self.problem = problem
         self.record = record
         self.place = place
+
+
+class TrainingRefused(CxrNodeError):
+    """A training run cannot start, or go on, as asked; the message names what is wrong."""
+
+    code = "training-refused"
 
 
 class QuestionRefused(CxrNodeError):

@@ -132,7 +132,7 @@ def _required(name: str, extras: tuple[str, ...]) -> Iterator[Requirement]:
 def product_distributions() -> dict[str, Distribution]:
     """Everything that is installed to run the node, directly or not; no test tools."""
     found: dict[str, Distribution] = {}
-    waiting = [("cxr-node", ("model", "celery", "evaluate"))]
+    waiting = [("cxr-node", ("model", "train", "celery", "evaluate"))]
     while waiting:
         name, extras = waiting.pop()
         for requirement in _required(name, extras):
@@ -198,7 +198,9 @@ def test_pins_cover_what_is_required() -> None:
     assert [pin for pin in pins.values() if not re.fullmatch(r"[\w.]+", pin)] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = [
-        line for extra in ("model", "celery", "evaluate", "dev") for line in _extra(project, extra)
+        line
+        for extra in ("model", "train", "celery", "evaluate", "dev")
+        for line in _extra(project, extra)
     ]
     wanted = {canonicalize_name(Requirement(x).name) for x in (*project["dependencies"], *extras)}
     assert wanted - {canonicalize_name(name) for name in pins} == set()
