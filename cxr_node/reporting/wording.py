@@ -102,6 +102,66 @@ class StageWords(Sentences):
     warnings: str = _names("text")
 
 
+class SeriesWords(Sentences):
+    """Series descriptions of the objects beside the report: a PACS rule can act on them."""
+
+    page: str = _names()
+    pdf: str = _names()
+    key_object: str = _names("priority")
+    presentation_state: str = _names()
+    segmentation: str = _names()
+
+
+class PageWords(Sentences):
+    """Everything on the readable page that is not a finding's own word."""
+
+    title: str = _names()
+    unverified: str = _names()
+    priority: str = _names("priority")
+    revision: str = _names("number")
+    name_not_shown: str = _names()
+    patient_id: str = _names("value")
+    birth_date: str = _names("value")
+    sex: str = _names("value")
+    study_date: str = _names("value")
+    accession: str = _names("value")
+    prior: str = _names("value")
+    prior_undated: str = _names()
+    no_prior: str = _names()
+    conclusion: str = _names()
+    uncertain: str = _names("findings")
+    more: str = _names("count")
+    proposal: str = _names("priority words")
+    advice: str = _names("category next_step")
+    warnings: str = _names()
+    quality: str = _names("items")
+    not_assessed: str = _names("findings")
+    findings: str = _names()
+    finding_uncertain: str = _names()
+    no_rows: str = _names()
+    absent: str = _names("findings")
+    legend: str = _names()
+    uncalibrated: str = _names()
+    picture: str = _names("projection")
+    picture_one_of: str = _names("projection count")
+    no_picture: str = _names()
+    ratio: str = _names("ratio")
+    ratio_ap: str = _names("ratio")
+    steps: str = _names()
+    quality_adequate: str = _names("projection")
+    quality_limited: str = _names("projection items")
+    projection_unknown: str = _names()
+    counted: str = _names("present uncertain absent not_assessed")
+    abnormal: str = _names("probability")
+    located: str = _names("present boxes")
+    step_skipped: str = _names("reason")
+    step_empty: str = _names()
+    refused: str = _names("count")
+    model: str = _names("name version digest node templates")
+    built: str = _names("date study")
+    disclaimer: str = _names()
+
+
 class Wording(Entry):
     """``wording.<language>.yaml``."""
 
@@ -118,7 +178,10 @@ class Wording(Entry):
     quality_dimensions: dict[str, str]
     next_steps: dict[str, str]
     stage_titles: dict[StageKey, str]
+    step_names: dict[StageKey, str]
     markers: Markers
+    series: SeriesWords
+    page: PageWords
     conclusion: ConclusionWords
     stages: StageWords
 
@@ -137,5 +200,6 @@ class Wording(Entry):
         complete("quality", set(self.quality), set(QUALITIES))
         complete("quality_dimensions", set(self.quality_dimensions), set(QUALITY_DIMENSIONS))
         complete("stage_titles", set(self.stage_titles), values(StageKey))
+        complete("step_names", set(self.step_names), values(StageKey))
         complete("next_steps", set(self.next_steps), set(NEXT_STEPS))
         return self
