@@ -18,6 +18,9 @@ CxrNodeError
 ├── RecordRefused            a dialogue record is malformed; names record and field
 ├── TrainingRefused          a training run cannot start as asked; names what is wrong
 ├── QuestionRefused          a person's follow-up question cannot be put
+├── UnknownStudy             the node has never seen this study, or holds no image of it
+├── AmendmentRefused         a person's correction or assessment cannot be used as it is
+│   └── AmendmentConflict    it could be, but not in the state the study is in now
 ├── Undeliverable            a destination refused an object
 └── ConfigurationError       the configuration cannot be used as written
 
@@ -156,6 +159,27 @@ class QuestionRefused(CxrNodeError):
     """A person's follow-up question cannot be put to the model; the message says why."""
 
     code = "question-refused"
+
+
+class UnknownStudy(CxrNodeError):
+    """The node has never seen this study, or holds no image of it."""
+
+    code = "unknown-study"
+
+
+class AmendmentRefused(CxrNodeError):
+    """A correction or assessment cannot be used as it is; the message says why.
+
+    No message repeats what was sent.
+    """
+
+    code = "amendment-refused"
+
+
+class AmendmentConflict(AmendmentRefused):
+    """The study is not, or no longer, in the state that was corrected or assessed."""
+
+    code = "amendment-conflict"
 
 
 class Undeliverable(CxrNodeError):

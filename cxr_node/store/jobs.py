@@ -25,6 +25,8 @@ class JobKind(StrEnum):
 
     TRIAGE = "triage"
     READ = "read"
+    AMEND = "amend"
+    """Read again what follows a person's correction."""
     PUBLISH = "publish"
     SHADOW = "shadow"
 

@@ -169,7 +169,7 @@ class JobRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
     kind: Mapped[str] = mapped_column(String(16))
-    """triage, read, publish or shadow."""
+    """triage, read, amend, publish or shadow."""
     state: Mapped[str] = mapped_column(String(16))
     """waiting, running, done or parked."""
     priority_rank: Mapped[int] = mapped_column(Integer)
@@ -238,6 +238,35 @@ class FollowUpRow(Base):
     """The exact text that later turns see as the answer."""
     asked_by: Mapped[str] = mapped_column(String(64))
     asked_at: Mapped[datetime]
+
+
+class AmendmentRow(Base):
+    """A person's correction of a revision's reading; the revision that comes of it is its key."""
+
+    __tablename__ = "amendment"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"), unique=True)
+    base_revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    document: Mapped[dict[str, Any]]
+    """:class:`cxr_node.domain.amendment.Amendment` as JSON."""
+    created_at: Mapped[datetime]
+
+
+class AssessmentRow(Base):
+    """What a person thinks of one finding of a revision's reading. Never changed or removed."""
+
+    __tablename__ = "assessment"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"), index=True)
+    finding: Mapped[str] = mapped_column(String(32))
+    verdict: Mapped[str] = mapped_column(String(16))
+    comment: Mapped[str] = mapped_column(Text, default="")
+    person_name: Mapped[str] = mapped_column(Text)
+    organisation: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(String(16))
+    assessed_at: Mapped[datetime]
 
 
 class ResultObjectRow(Base):

@@ -1,0 +1,89 @@
+"""What persons think of single findings: kept in order, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cxr_node.domain.amendment import Person, PersonRole
+from cxr_node.domain.assessment import Assessment, AssessmentVerdict, Opinion
+from cxr_node.domain.findings import FindingKind, Reading, ReadingKind
+from cxr_node.store import readings
+from cxr_node.store.schema import AssessmentRow, RevisionRow, StudyRow
+
+
+def add_assessments(
+    session: Session,
+    revision_pk: int,
+    opinions: Sequence[Opinion],
+    person: Person,
+    now: datetime,
+) -> None:
+    """Record verdicts on the findings of one revision's reading."""
+    for opinion in opinions:
+        session.add(
+            AssessmentRow(
+                revision_pk=revision_pk,
+                finding=opinion.finding.value,
+                verdict=opinion.verdict.value,
+                comment=opinion.comment,
+                person_name=person.name,
+                organisation=person.organisation,
+                role=person.role.value,
+                assessed_at=now,
+            )
+        )
+
+
+def assessments_of(session: Session, study_pk: int, up_to: int) -> tuple[Assessment, ...]:
+    """Every assessment of the readings of a study up to that revision, oldest first."""
+    statement = (
+        select(AssessmentRow, RevisionRow.number)
+        .join(RevisionRow, RevisionRow.id == AssessmentRow.revision_pk)
+        .where(RevisionRow.study_pk == study_pk, RevisionRow.number <= up_to)
+        .order_by(AssessmentRow.id)
+    )
+    return tuple(_assessment(row, number) for row, number in session.execute(statement))
+
+
+def _assessment(row: AssessmentRow, revision: int) -> Assessment:
+    finding, verdict = FindingKind(row.finding), AssessmentVerdict(row.verdict)
+    return Assessment(
+        revision=revision,
+        opinion=Opinion(finding, verdict, row.comment),
+        person=Person(row.person_name, row.organisation, PersonRole(row.role)),
+        at=row.assessed_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """An assessment with the reading that it speaks of, and whose study it is."""
+
+    study_uid: str
+    patient: str
+    """Patient ID with its issuer; empty where the study names no patient."""
+    reading: Reading
+    assessment: Assessment
+
+
+def every_assessment(session: Session) -> Iterator[Assessed]:
+    """Everything that was ever assessed, oldest first; one reading in memory at a time."""
+    statement = (
+        select(AssessmentRow, RevisionRow, StudyRow)
+        .join(RevisionRow, RevisionRow.id == AssessmentRow.revision_pk)
+        .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
+        .order_by(AssessmentRow.id)
+    )
+    known: tuple[int, Reading | None] = (0, None)
+    for row, revision, study in session.execute(statement):
+        if known[0] != revision.id:
+            known = revision.id, readings.load_reading(session, revision.id, ReadingKind.READ)
+        reading = known[1]
+        if reading is not None:
+            patient = f"{study.patient_id}^{study.issuer}" if study.patient_id else ""
+            yield Assessed(study.study_uid, patient, reading, _assessment(row, revision.number))
