@@ -9,8 +9,8 @@ import numpy as np
 
 from cxr_node.evaluation.cases import BoxCase, Case
 from cxr_node.evaluation.resampling import Estimate, estimate, mean, share
-from cxr_node.reasoning.boxes import PercentBox
 from cxr_node.training.figures import Floats
+from cxr_node.training.record_boxes import overlap
 
 ENOUGH = 0.5
 
@@ -27,19 +27,6 @@ class Grounding:
     """Share of boxes with an overlap of at least one half."""
     pointing: Estimate
     """Share of boxes whose centre lies in a true box."""
-
-
-def overlap(one: PercentBox, other: PercentBox) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = _area(one) + _area(other) - shared
-    return shared / union if union > 0 else 0.0
-
-
-def _area(box: PercentBox) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def best_overlap(case: BoxCase) -> float:

@@ -47,3 +47,16 @@ def box_answer(name: str, box: Sequence[float]) -> str:
     x0, y0, x1, y1 = box
     corners = f"({x0:.2f}, {y0:.2f}), ({x1:.2f}, {y1:.2f})"
     return f"<|ref|> {name} <|/ref|><|box|>{corners}<|/box|>"
+
+
+def overlap(one: PercentBox, other: PercentBox) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    union = _area(one) + _area(other) - shared
+    return shared / union if union > 0 else 0.0
+
+
+def _area(box: PercentBox) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -21,6 +21,7 @@ from cxr_node.training.figures import (
     weighted_auroc,
     weighted_calibration_error,
 )
+from cxr_node.training.record_boxes import overlap
 
 ONCE = np.ones((1, 200))
 ABOUT = About("a test", "a model", "1", "0" * 64, "tests", "a statement")
@@ -189,10 +190,10 @@ def test_calibration_is_pooled_and_single() -> None:
 
 
 def test_overlap_of_worked_examples() -> None:
-    assert grounding.overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
-    assert grounding.overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
-    assert grounding.overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0.0
-    assert grounding.overlap((0, 0, 10, 10), (2, 2, 4, 4)) == pytest.approx(0.04)
+    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
+    assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0.0
+    assert overlap((0, 0, 10, 10), (2, 2, 4, 4)) == pytest.approx(0.04)
 
 
 def boxes(*said: tuple[float, float, float, float] | None) -> list[Case]:
