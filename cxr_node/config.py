@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 
+SrProfile = Literal["viewer", "air", "ohif-native"]
+"""Shape of the Structured Report: TID 1500 as viewers open it, as IHE AIR has it, or in the
+form that OHIF itself writes."""
+
 
 class Section(BaseModel):
     """A frozen table of the file; refuses keys it does not know."""
@@ -55,6 +59,7 @@ class PeerSection(Section):
     port: int = Field(0, ge=0, le=65535, description="its DICOM port, where results are sent to it")
     may_send: bool = Field(True, description="may open associations to this node")
     receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
+    sr_profile: SrProfile = Field("viewer", description="shape of the Structured Report it gets")
 
     _check_ae = field_validator("ae_title")(_ae)
 

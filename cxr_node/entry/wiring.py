@@ -152,7 +152,7 @@ class Node:
             sr_class=self.config.delivery.sr_class,
             station_name=self.config.node.station_name,
             site_key=self.config.node.uid_key,
-            destinations=[peer.name for peer in self.config.destinations],
+            destinations=self.config.destinations,
             ring=self.bell,
         )
 

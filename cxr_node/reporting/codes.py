@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -16,8 +17,24 @@ from cxr_node.domain.findings import (
     Zone,
 )
 from cxr_node.domain.priority import Priority
-from cxr_node.domain.stages import PROJECTIONS, QUALITY_DIMENSIONS, StageKey
+from cxr_node.domain.stages import (
+    CHANGES,
+    NEXT_STEPS,
+    PROJECTIONS,
+    QUALITY_DIMENSIONS,
+    RELATIONS,
+    StageKey,
+)
 from cxr_node.reporting.template_files import QUALITIES, Entry, complete, values
+
+
+class Confidence(StrEnum):
+    """How far a code can be relied on to mean what is said."""
+
+    VERIFIED = "verified"
+    AGREED = "agreed"
+    UNVERIFIED = "unverified"
+    PRIVATE = "private"
 
 
 class CodeEntry(Entry):
@@ -27,6 +44,15 @@ class CodeEntry(Entry):
     value: str = Field(min_length=1, max_length=16, pattern=r"^[^\\]+$")
     meaning: str = Field(min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f]+$")
     source: str = Field(min_length=1)
+    confidence: Confidence
+
+    @model_validator(mode="after")
+    def _private_is_said(self) -> Self:
+        if self.scheme.startswith("99") is not (self.confidence is Confidence.PRIVATE):
+            raise ValueError(
+                "confidence: private goes with a scheme that begins with 99 and only it"
+            )
+        return self
 
     @property
     def code(self) -> Code:
@@ -77,6 +103,15 @@ class Concepts(Entry):
     held_absent: CodeEntry
     model_statement: CodeEntry
     overall: CodeEntry
+    qualitative_difference: CodeEntry
+    next_step: CodeEntry
+    prior_image: CodeEntry
+    relation: CodeEntry
+    advised_category: CodeEntry
+    warning: CodeEntry
+    heart_width: CodeEntry
+    thorax_width: CodeEntry
+    millimeter: CodeEntry
 
 
 class Codes(Entry):
@@ -97,6 +132,9 @@ class Codes(Entry):
     quality_dimensions: dict[str, CodeEntry]
     priority: dict[Priority, CodeEntry]
     acr_category: dict[int, CodeEntry]
+    change: dict[str, CodeEntry]
+    relation: dict[str, CodeEntry]
+    next_step: dict[str, CodeEntry]
     stages: dict[StageKey, CodeEntry]
     concepts: Concepts
 
@@ -113,6 +151,9 @@ class Codes(Entry):
         complete("quality_dimensions", set(self.quality_dimensions), set(QUALITY_DIMENSIONS))
         complete("priority", set(self.priority), values(Priority))
         complete("acr_category", {str(n) for n in self.acr_category}, {"1", "2", "3"})
+        complete("change", set(self.change), set(CHANGES))
+        complete("relation", set(self.relation), set(RELATIONS) - {"none"})
+        complete("next_step", set(self.next_step), set(NEXT_STEPS))
         complete("stages", set(self.stages), values(StageKey))
         for kind, entry in self.findings.items():
             if entry.site not in self.sites or entry.category not in self.categories:
@@ -134,5 +175,7 @@ class Codes(Entry):
     def _private_codes_declared(self) -> Self:
         for entry in self.entries:
             if entry.scheme.startswith("99") and entry.scheme != self.private_scheme.designator:
-                raise ValueError(f"{entry.value}: private scheme {entry.scheme} is not declared")
+                raise ValueError(
+                    f"private_scheme: {entry.value}: private scheme {entry.scheme} is not declared"
+                )
         return self

@@ -21,6 +21,7 @@ from pydicom.sr.codedict import codes as standard
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cxr_node import __version__
+from cxr_node.config import SrProfile
 from cxr_node.domain.errors import NotConformant
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid, result_uid
@@ -37,6 +38,8 @@ from cxr_node.reporting.patient_study import (
     read_header,
     recorded_at,
 )
+from cxr_node.reporting.pixel_spacing import pixel_spacing
+from cxr_node.reporting.report_context import ReportContext
 from cxr_node.reporting.templates import Templates
 from cxr_node.reporting.text import clean_name, fit
 
@@ -60,6 +63,7 @@ class ReportRequest:
     predecessor: Path | None = None
     """The report of an earlier revision, which this one replaces."""
     sr_class: SrClass = "comprehensive-3d"
+    sr_profile: SrProfile = "viewer"
     station_name: str = "CXR-NODE"
     site_key: str = ""
 
@@ -71,10 +75,12 @@ def build_report(request: ReportRequest) -> Dataset:
     study = _study_uid(source)
     previous = [read_header(request.predecessor)] if request.predecessor else []
     uid = _report_uid(request, study, previous)
+    library, tree = _tree(request, headers, study)
     created = recorded_at(source, request.built_at)
     report: Dataset = _CLASSES[request.sr_class](
         evidence=_evidence(request.reading, study),
-        content=_tree(request, headers, study),
+        # The constructor copies and searches its content: it needs the images alone.
+        content=library,
         series_instance_uid=result_uid("series", uid.text).text,
         series_number=_SERIES_NUMBER + request.revision,
         sop_instance_uid=uid.text,
@@ -92,6 +98,7 @@ def build_report(request: ReportRequest) -> Dataset:
         content_qualification="RESEARCH",
         coding_schemes=[_private_scheme(request.templates)],
     )
+    report.ContentSequence = tree.ContentSequence
     report.InstanceCreationDate = report.ContentDate
     report.InstanceCreationTime = report.ContentTime
     identify(report, request.reading.model, request.station_name, created)
@@ -108,35 +115,56 @@ def encode(report: Dataset) -> bytes:
     return stream.getvalue()
 
 
-def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> Dataset:
-    """TID 1500, row by row."""
-    reading, templates = request.reading, request.templates
+def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[Dataset, Dataset]:
+    """TID 1500, row by row; and a tree of its image library alone."""
+    templates = request.templates
     concepts = templates.codes.concepts
+    context = _context(request, headers, study)
+    groups = measurement_groups(context)
+    said = evaluations(context, request.decision)
+    library = image_library(
+        request.reading.images, headers, context.spacings, request.reading.prior
+    )
+    items = [
+        *_language(templates),
+        *_observer(request),
+        *(
+            hd.CodeContentItem(
+                concepts.procedure_reported.code,
+                procedure,
+                hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
+            )
+            for procedure in procedures(headers[0]) or [concepts.default_procedure.code]
+        ),
+        *library,
+        *([item.container(concepts.imaging_measurements, groups)] if groups else []),
+        item.container(concepts.qualitative_evaluations, said),
+    ]
+    return _root(templates, library), _root(templates, items)
 
+
+def _root(templates: Templates, items: item.Items) -> Dataset:
+    root = hd.ContainerContentItem(templates.codes.concepts.report_title.code, template_id="1500")
+    root.ContentSequence = hd.ContentSequence(items)
+    return root
+
+
+def _context(request: ReportRequest, headers: list[Dataset], study: Uid) -> ReportContext:
     def tracking_uid(image: Uid, key: str) -> Uid:
         return result_uid(request.site_key, "tracking", study.text, image.text, key)
 
-    groups = measurement_groups(reading, templates, tracking_uid)
-    said = evaluations(reading, request.decision, templates, tracking_uid)
-    root = hd.ContainerContentItem(concepts.report_title.code, template_id="1500")
-    root.ContentSequence = hd.ContentSequence(
-        [
-            *_language(templates),
-            *_observer(request),
-            *(
-                hd.CodeContentItem(
-                    concepts.procedure_reported.code,
-                    procedure,
-                    hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
-                )
-                for procedure in procedures(headers[0]) or [concepts.default_procedure.code]
-            ),
-            *image_library(reading.images, headers),
-            *([item.container(concepts.imaging_measurements, groups)] if groups else []),
-            item.container(concepts.qualitative_evaluations, said),
-        ]
+    spacings = {}
+    for header in headers:
+        found = pixel_spacing(header)
+        if found is not None:
+            spacings[Uid(str(header.SOPInstanceUID))] = found
+    return ReportContext(
+        reading=request.reading,
+        templates=request.templates,
+        profile=request.sr_profile,
+        tracking_uid=tracking_uid,
+        spacings=spacings,
     )
-    return root
 
 
 def _language(templates: Templates) -> hd.LanguageOfContentItemAndDescendants:
@@ -181,10 +209,13 @@ def _series_description(request: ReportRequest) -> str:
 
 def _evidence(reading: Reading, study: Uid) -> list[Dataset]:
     """What the library needs of the images; patient and study values are carried later."""
+    named = [(study, image) for image in reading.images]
+    if reading.prior is not None:
+        named.append((reading.prior.study_uid, reading.prior.image))
     found = []
-    for image in reading.images:
+    for belongs_to, image in named:
         evidence = Dataset()
-        evidence.StudyInstanceUID = study.text
+        evidence.StudyInstanceUID = belongs_to.text
         evidence.SeriesInstanceUID = image.series_uid.text
         evidence.SOPInstanceUID = image.sop_instance_uid.text
         evidence.SOPClassUID = image.sop_class_uid.text
@@ -213,6 +244,7 @@ def _report_uid(request: ReportRequest, study: Uid, previous: list[Dataset]) -> 
         study.text,
         request.revision,
         request.sr_class,
+        request.sr_profile,
         request.station_name,
         request.templates.version,
         __version__,

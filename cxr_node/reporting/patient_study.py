@@ -59,6 +59,10 @@ _ALSO_READ = (
     "SOPInstanceUID",
     "SOPClassUID",
     "Modality",
+    "PatientOrientation",
+    "ImagerPixelSpacing",
+    "PixelSpacing",
+    "PixelSpacingCalibrationType",
     "ProcedureCodeSequence",
 )
 _DATE = re.compile(r"([0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]))?")

@@ -50,6 +50,8 @@ class Markers(Sentences):
     read: str = _names()
     comment: str = _names("finding")
     tracking: str = _names("number finding")
+    uncertain: str = _names("finding")
+    absent: str = _names("finding")
     ratio: str = _names()
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydicom import Dataset
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cxr_node.config import PeerSection
 from cxr_node.domain.errors import IllegalMove
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import Reading, ReadingKind
@@ -22,16 +24,14 @@ from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell, Progress, Spool, SpooledFile
 from cxr_node.domain.priority import RANK, PriorityDecision
 from cxr_node.domain.study import StudyState
-from cxr_node.reporting.measurement_report import ReportRequest, SrClass, build_report, encode
+from cxr_node.reporting.measurement_report import ReportRequest, SrClass, encode
+from cxr_node.reporting.study_objects import REPORT_KINDS, StudyObject, build_objects
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.prioritise import decide
 from cxr_node.store import jobs, outbox, readings, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim
 from cxr_node.store.schema import RevisionRow, StudyRow
-
-REPORT = "sr"
-"""Kind of a Structured Report among the result objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class BuiltObject:
     sop_instance_uid: str
     series_uid: str
     predecessor_uid: str
+    destinations: tuple[str, ...]
     file: SpooledFile
 
 
@@ -54,8 +55,8 @@ class _Inputs:
     number: int
     reading: Reading
     sources: tuple[Path, ...]
-    predecessor: Path | None
-    predecessor_uid: str
+    predecessors: dict[str, Path]
+    """The newest object of each kind from an earlier revision."""
     read_at: datetime
 
 
@@ -72,7 +73,7 @@ class Publish:
         sr_class: SrClass,
         station_name: str,
         site_key: str,
-        destinations: Sequence[str],
+        destinations: Sequence[PeerSection],
         ring: Doorbell,
     ) -> None:
         self._db = db
@@ -94,7 +95,7 @@ class Publish:
         then nothing is recorded, and the files written are swept as orphans."""
         inputs = self._gather(claim)
         decision = decide(inputs.reading, self._templates)
-        built = [self._report(inputs, decision)]
+        built = self._objects(inputs, decision)
         progress()
         self._commit(claim, inputs, decision, built)
         for made in built:
@@ -105,7 +106,7 @@ class Publish:
                 instance=Uid(made.sop_instance_uid),
                 bytes=made.file.size,
             )
-        if self._destinations:
+        if any(made.destinations for made in built):
             self._bell.ring("deliver")
 
     def _gather(self, claim: Claim) -> _Inputs:
@@ -116,41 +117,47 @@ class Publish:
                 raise IllegalMove("a study without a full reading cannot be reported")
             rows = studies.instances_of(session, revision.study_pk, revision.number)
             paths = {row.sop_instance_uid: Path(row.path) for row in rows}
-            earlier = outbox.newest_object(session, revision.study_pk, REPORT, revision.number)
+            study_pk, number = revision.study_pk, revision.number
+            earlier = {
+                kind: Path(found.path)
+                for kind in REPORT_KINDS.values()
+                if (found := outbox.newest_object(session, study_pk, kind, number))
+            }
             moments = studies.milestones(session, revision.id)
             return _Inputs(
                 study_pk=revision.study_pk,
                 number=revision.number,
                 reading=reading,
                 sources=tuple(paths[image.sop_instance_uid.text] for image in reading.images),
-                predecessor=Path(earlier.path) if earlier else None,
-                predecessor_uid=earlier.sop_instance_uid if earlier else "",
+                predecessors=earlier,
                 read_at=moments.get(Milestone.READ_DONE) or self._clock.now(),
             )
 
-    def _report(self, inputs: _Inputs, decision: PriorityDecision) -> BuiltObject:
-        report = build_report(
-            ReportRequest(
-                reading=inputs.reading,
-                sources=inputs.sources,
-                templates=self._templates,
-                revision=inputs.number,
-                decision=decision,
-                built_at=inputs.read_at,
-                predecessor=inputs.predecessor,
-                sr_class=self._sr_class,
-                station_name=self._station_name,
-                site_key=self._site_key,
-            )
+    def _objects(self, inputs: _Inputs, decision: PriorityDecision) -> list[BuiltObject]:
+        request = ReportRequest(
+            reading=inputs.reading,
+            sources=inputs.sources,
+            templates=self._templates,
+            revision=inputs.number,
+            decision=decision,
+            built_at=inputs.read_at,
+            sr_class=self._sr_class,
+            station_name=self._station_name,
+            site_key=self._site_key,
         )
-        name = Uid(str(report.SOPInstanceUID))
+        made = build_objects(request, self._destinations, inputs.predecessors)
+        return [self._durable(one) for one in made]
+
+    def _durable(self, made: StudyObject) -> BuiltObject:
+        name = Uid(str(made.dataset.SOPInstanceUID))
         return BuiltObject(
-            kind=REPORT,
-            sop_class_uid=str(report.SOPClassUID),
+            kind=made.kind,
+            sop_class_uid=str(made.dataset.SOPClassUID),
             sop_instance_uid=name.text,
-            series_uid=str(report.SeriesInstanceUID),
-            predecessor_uid=inputs.predecessor_uid,
-            file=self._spool.write(name, encode(report)),
+            series_uid=str(made.dataset.SeriesInstanceUID),
+            predecessor_uid=_predecessor(made.dataset),
+            destinations=made.destinations,
+            file=self._spool.write(name, encode(made.dataset)),
         )
 
     def _commit(
@@ -164,24 +171,32 @@ class Publish:
         with self._db.begin() as session:
             jobs.finish(session, claim, now)
             newer = _newer_report(session, inputs.study_pk, inputs.number)
-            destinations = () if newer else self._destinations
             for made in built:
-                _record(session, claim.revision_pk, made, destinations, now)
+                _record(session, claim.revision_pk, made, now, deliver=not newer)
             _raise_if_higher(session, claim.revision_pk, inputs.study_pk, decision, now)
             studies.move(session, claim.revision_pk, StudyState.REPORTED, now)
             studies.mark(session, claim.revision_pk, Milestone.REPORTED, now)
-            if not destinations:
+            if newer or not any(made.destinations for made in built):
                 studies.move(session, claim.revision_pk, StudyState.DELIVERED, now)
                 studies.mark(session, claim.revision_pk, Milestone.DELIVERED, now)
             studies.supersede_earlier(session, inputs.study_pk, newer or inputs.number, now)
+
+
+def _predecessor(report: Dataset) -> str:
+    """SOP Instance UID of the document that this one replaces; empty without one."""
+    for study in report.get("PredecessorDocumentsSequence") or ():
+        for series in study.ReferencedSeriesSequence:
+            return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+    return ""
 
 
 def _record(
     session: Session,
     revision_pk: int,
     made: BuiltObject,
-    destinations: Sequence[str],
     now: datetime,
+    *,
+    deliver: bool,
 ) -> None:
     row = outbox.add_object(
         session,
@@ -194,7 +209,7 @@ def _record(
         file=made.file,
         now=now,
     )
-    for destination in destinations:
+    for destination in made.destinations if deliver else ():
         outbox.add_delivery(session, row.id, destination, now)
 
 

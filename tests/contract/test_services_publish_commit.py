@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 from sqlalchemy import delete, select
 
+from cxr_node.config import PeerSection
 from cxr_node.domain.errors import IllegalMove, LeaseLost
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid
@@ -40,6 +42,12 @@ from tests.reports import source_file, templates
 STUDY = "1.2.3.4.5"
 
 
+def peer(name: str, **changes: Any) -> PeerSection:
+    """A destination that is never called here."""
+    where = {"host": "127.0.0.1", "port": 1, "receives_results": True}
+    return PeerSection(name=name, ae_title=name, **{**where, **changes})
+
+
 @dataclass
 class Bell:
     rung: list[str] = field(default_factory=list)
@@ -67,7 +75,7 @@ class Station:
             sr_class="comprehensive-3d",
             station_name="CXR-NODE",
             site_key="test site",
-            destinations=destinations,
+            destinations=[peer(name) for name in destinations],
             ring=self.bell,
         )
 

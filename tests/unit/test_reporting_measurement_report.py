@@ -111,6 +111,8 @@ def test_boxes_and_ratio_come_back_exactly(tmp_path: Path) -> None:
         ("Certainty of Finding", 87.0),
         ("Certainty of Finding", 64.0),
         ("Cardiothoracic ratio", 0.54),
+        ("Transverse diameter of the heart", 243.0),
+        ("Transverse diameter of the thorax", 450.0),
     }
     line = next(m for m in numbers if m.name.meaning == "Cardiothoracic ratio")
     points = np.asarray(line.referenced_coordinates[0].value)
