@@ -159,6 +159,15 @@ class ShadowSection(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
 
 
+class CanarySection(Section):
+    """A phantom that is read again and again and must be answered alike."""
+
+    every_hours: float = Field(0.0, ge=0, description="hours between two readings; 0 is off")
+    seed: int = Field(67, ge=0, description="seed of the phantom that is read")
+    tolerance: float = Field(0.05, gt=0, le=1, description="how far a probability may move")
+    answer_minutes: float = Field(60.0, gt=0, description="no answer for this long is an alarm")
+
+
 class EligibilitySection(Section):
     minimum_age_years: float = Field(18.0, ge=0, description="younger patients are not read")
     accept_unknown_age: bool = Field(False, description="read images without age or birth date")
@@ -208,6 +217,7 @@ class Configuration(Section):
     model: ModelSection = ModelSection()
     engine: EngineSection = EngineSection()
     shadow: ShadowSection = ShadowSection()
+    canary: CanarySection = CanarySection()
     eligibility: EligibilitySection = EligibilitySection()
     imaging: ImagingSection = ImagingSection()
     delivery: DeliverySection = DeliverySection()

@@ -129,6 +129,7 @@ class FakePages:
     components: Mapping[str, Component] = field(default_factory=dict)
     address: Address = ADDRESS
     down: bool = False
+    alarming: Sequence[str] = ()
 
     def worklist(self) -> Sequence[WorklistEntry]:
         if self.down:
@@ -143,6 +144,9 @@ class FakePages:
 
     def health(self) -> Mapping[str, Component]:
         return self.components
+
+    def alarms(self) -> Sequence[str]:
+        return self.alarming
 
     def metrics(self) -> bytes:
         return b"cxr_node_studies 1\n"

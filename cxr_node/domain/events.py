@@ -60,6 +60,10 @@ class Event(StrEnum):
     WORKLIST_ANSWERED = "worklist-answered"
     HTTP_REQUEST = "http-request"
     LOOP_FAILED = "loop-failed"
+    CANARY_STORED = "canary-stored"
+    CANARY_HELD = "canary-held"
+    CANARY_DRIFTED = "canary-drifted"
+    CANARY_UNANSWERED = "canary-unanswered"
 
 
 def emit(event: Event, *, level: int = logging.INFO, **fields: Field) -> None:

@@ -45,6 +45,8 @@ class WorklistEntry:
     review: bool = False
     """Whether that reading contradicts itself, so that a person should look at it."""
     deliveries: tuple[DeliveryStatus, ...] = ()
+    phantom: bool = False
+    """Whether its images are marked as quality control images: no patient."""
 
     @property
     def order(self) -> tuple[int, float]:

@@ -148,6 +148,10 @@ def _parts(node: Node) -> Iterator[str]:
             build()
         except CxrNodeError as error:
             yield f"{name}: {error}"
+            if name == "database.url":
+                return
+    if alarm := node.canary_alarm():
+        yield f"canary: {alarm}; see `cxr-node canary status`"
 
 
 def _look_at_shadow(config: Configuration) -> None:

@@ -14,7 +14,14 @@ from cxr_node import __version__
 from cxr_node.audit import log
 from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.findings import FindingKind
-from cxr_node.entry import audit_verbs, dialogue_verbs, evaluate_verbs, model_verbs, phantom_verbs
+from cxr_node.entry import (
+    audit_verbs,
+    canary_verbs,
+    dialogue_verbs,
+    evaluate_verbs,
+    model_verbs,
+    phantom_verbs,
+)
 from cxr_node.entry.options import ConfigOption, configuration, console, found
 from cxr_node.reasoning.prompts import FollowUpPreset
 
@@ -31,6 +38,7 @@ app.add_typer(model_verbs.app, name="model")
 app.add_typer(phantom_verbs.app, name="phantom")
 app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
+app.add_typer(canary_verbs.app, name="canary")
 app.add_typer(dialogue_verbs.app, name="dialogues")
 
 

@@ -1,6 +1,6 @@
 """``cxr-node doctor``: walks a phantom along the whole path and names the first broken link.
 
-association → spool → database → job → model → report → PACS → worklist
+association → spool → database → job → model → report → PACS → worklist → canary
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Doctor:
             ("report", self._report),
             ("PACS", self._pacs),
             ("worklist", self._worklist),
+            ("canary", self._canary),
         )
 
     def close(self) -> None:
@@ -175,6 +176,12 @@ class Doctor:
         if priority is None:
             raise Broken("C-FIND does not list the study: see the log (worklist-answered)")
         return f"C-FIND lists it with priority {priority}"
+
+    def _canary(self) -> str:
+        """The path holds; whether the model still says what it said is asked by the canary."""
+        if alarm := self._node.canary_alarm():
+            raise Broken(f"{alarm}. See `cxr-node canary status`")
+        return "no alarm" if self._config.canary.every_hours else "off (canary.every_hours)"
 
     def _delivery_words(self) -> str:
         with self._node.db.read() as session:

@@ -23,6 +23,7 @@ from cxr_node.entry.stations import Stations
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.entry.worker_process import WorkerProcess
 from cxr_node.services.assembly import close_due
+from cxr_node.services.canary import schedule
 from cxr_node.services.dispatch import sweep
 from cxr_node.web.app import create_app
 from cxr_node.web.server import WebServer
@@ -30,6 +31,7 @@ from cxr_node.web.source import Address, Component
 from cxr_node.web.store_pages import StorePages
 
 _DISPATCH_SECONDS = 0.25
+_CANARY_SECONDS = 5.0
 
 
 class EmbeddedNode:
@@ -56,6 +58,9 @@ class EmbeddedNode:
     def _build_loops(self) -> list[Loop]:
         dispatch_pause = threading.Event()
         loops = [Loop("dispatcher", self._dispatch, lambda: dispatch_pause.wait(_DISPATCH_SECONDS))]
+        if self._config.canary.every_hours:
+            pause = threading.Event()
+            loops.append(Loop("canary", self._watch, lambda: pause.wait(_CANARY_SECONDS)))
         if not self._scaled:
             stations = Stations(self.node)
             poll = self._config.jobs.poll_seconds
@@ -112,6 +117,9 @@ class EmbeddedNode:
             node.bell,
         )
         sweep(node.db, node.clock, self._config.jobs, node.bell)
+
+    def _watch(self) -> None:
+        schedule(self.node.db, self.node.clock, self._config.canary, self.node.bell)
 
     def stop(self) -> None:
         """Stop intake first, then what works on it; nothing accepted is lost."""

@@ -30,8 +30,12 @@ class Stations:
         return self._node.inference.work(more)
 
     def read(self) -> int:
-        """Triage and read jobs, until none is waiting."""
-        return _drain(self.read_batch)
+        """Triage and read jobs, until none is waiting; then the canary, if it is its turn."""
+        return _drain(self.read_batch) + self.canary()
+
+    def canary(self, more: Callable[[], bool] = lambda: True) -> int:
+        """The canary's run, if one waits; studies go before each of its questions."""
+        return self._node.canary.work(lambda: self.read_batch(more), more)
 
     def publish(self) -> int:
         """Finished readings become objects and deliveries."""

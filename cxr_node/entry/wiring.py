@@ -16,10 +16,12 @@ from cxr_node.domain.errors import ConfigurationError, ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import Clock, Doorbell, SystemClock, VisionModel
 from cxr_node.domain.worklist import WorklistEntry
+from cxr_node.entry.canary_picture import canary_picture
 from cxr_node.imaging.reader import PixelReader
 from cxr_node.reasoning.open_model import open_model, read_identity
 from cxr_node.reasoning.profiles import ProfiledModel
 from cxr_node.reporting.templates import Templates, load_templates
+from cxr_node.services.canary import Canary
 from cxr_node.services.claims import Claims
 from cxr_node.services.delivery import Delivery
 from cxr_node.services.follow_up import FollowUps
@@ -28,6 +30,7 @@ from cxr_node.services.intake import Intake
 from cxr_node.services.publish import Publish
 from cxr_node.services.shadow import Shadow
 from cxr_node.spool.files import FileSpool
+from cxr_node.store import canary
 from cxr_node.store.database import Database
 from cxr_node.store.worklist import worklist
 
@@ -136,6 +139,19 @@ class Node:
         )
 
     @cached_property
+    def canary(self) -> Canary:
+        chosen = self.config.canary
+        folder = self.config.node.data_dir / "canary"
+        return Canary(
+            db=self.db,
+            clock=self.clock,
+            model=self.model,
+            images=self.images,
+            picture=lambda: canary_picture(folder, chosen.seed),
+            tolerance=chosen.tolerance,
+        )
+
+    @cached_property
     def follow_ups(self) -> FollowUps:
         model = self.model
         if not isinstance(model, ProfiledModel):
@@ -190,6 +206,11 @@ class Node:
         """The reading worklist as it stands now."""
         with self.db.read() as session:
             return worklist(session)
+
+    def canary_alarm(self) -> str:
+        """Why a person must look at the canary; empty when it held."""
+        with self.db.read() as session:
+            return canary.alarm(session)
 
     def close(self) -> None:
         """Release what was built; parts never used are left alone."""

@@ -80,6 +80,8 @@ def run_worker(config: Configuration, *, attached: bool, shadow: bool = False) -
 
 def _read(stations: Stations, parent: _Parent, shadow: bool) -> int:
     try:
-        return stations.shadow_batch() if shadow else stations.read_batch(parent.goes_on)
+        if shadow:
+            return stations.shadow_batch()
+        return stations.read_batch(parent.goes_on) or stations.canary(parent.goes_on)
     except StoreUnavailable:
         return 0

@@ -35,6 +35,8 @@ class CanaryState(StrEnum):
 OPEN = (CanaryState.WAITING, CanaryState.RUNNING)
 ALARMING = (CanaryState.DRIFTED, CanaryState.UNANSWERED)
 _OPEN = tuple(state.value for state in OPEN)
+MAX_CLAIMS = 3
+"""A run that ended so many workers is left to be given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ def queue(session: Session, now: datetime) -> int:
 
 def _free(now: datetime) -> ColumnElement[bool]:
     """Whether a run may be claimed: it waits, or its worker went away."""
-    expired = and_(CanaryRunRow.state == CanaryState.RUNNING.value, CanaryRunRow.lease_until < now)
+    expired = and_(
+        CanaryRunRow.state == CanaryState.RUNNING.value,
+        CanaryRunRow.lease_until < now,
+        CanaryRunRow.token < MAX_CLAIMS,
+    )
     return or_(CanaryRunRow.state == CanaryState.WAITING.value, expired)
 
 
@@ -120,6 +126,12 @@ def awaited(session: Session, now: datetime) -> bool:
 def renew(session: Session, turn: Turn, now: datetime, lease_seconds: float) -> bool:
     """Prolong the lease; False when the run is no longer ours."""
     return _settle(session, turn, {"lease_until": now + timedelta(seconds=lease_seconds)})
+
+
+def hand_back(session: Session, turn: Turn) -> bool:
+    """The worker ends: another may make the run. False when it is no longer ours."""
+    waiting = {"state": CanaryState.WAITING.value, "lease_until": None}
+    return _settle(session, turn, waiting)
 
 
 def finish(

@@ -145,6 +145,7 @@ def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> Worklis
         flagged_at=study.flagged_at,
         reported_at=moments.get((key, Milestone.REPORTED.value)),
         deliveries=tuple(details.deliveries.get(key, ())),
+        phantom=study.quality_control,
     )
 
 

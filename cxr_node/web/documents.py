@@ -60,6 +60,7 @@ class WorklistItem(Document):
     priority_words: str
     findings: list[str] = Field(description="keys of the findings held present")
     review: bool = Field(description="the reading contradicts itself")
+    phantom: bool = Field(description="quality control images: no patient")
     received_at: datetime
     last_image_at: datetime
     flagged_at: datetime | None
@@ -89,6 +90,7 @@ class WorklistItem(Document):
             priority_words=clean(entry.priority_words),
             findings=[clean(key) for key in entry.findings],
             review=entry.review,
+            phantom=entry.phantom,
             received_at=entry.received_at,
             last_image_at=entry.last_image_at,
             flagged_at=entry.flagged_at,
@@ -220,3 +222,4 @@ class Readiness(Document):
     ready: bool
     first_broken: str | None
     components: dict[str, ComponentDocument]
+    alarms: list[str] = Field(description="what a person must look at though the node works")

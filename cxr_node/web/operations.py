@@ -30,6 +30,7 @@ def routes(source: PageSource) -> APIRouter:
         return Readiness(
             ready=broken is None,
             first_broken=broken,
+            alarms=list(source.alarms()),
             components={
                 name: ComponentDocument(working=part.working, words=part.words)
                 for name, part in found.items()

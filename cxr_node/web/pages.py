@@ -38,6 +38,7 @@ def routes(source: PageSource, clock: Clock) -> APIRouter:
         return {
             "rows": list(zip(entries, waits, strict=True)),
             "counts": [(state, counts.get(state, 0)) for state in VisibleState],
+            "alarms": source.alarms(),
             "now": now,
             "address": source.address,
         }

@@ -127,6 +127,9 @@ class PageSource(Protocol):
     def health(self) -> Mapping[str, Component]:
         """Every part of the node, in the order in which a study meets them."""
 
+    def alarms(self) -> Sequence[str]:
+        """What a person must look at though every part works, in words."""
+
     def metrics(self) -> bytes:
         """Prometheus text exposition."""
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cxr_node.domain.errors import NotConformant, NotReadable
+from cxr_node.domain.errors import NotConformant, NotReadable, StoreUnavailable
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
-from cxr_node.store import studies, worklist
+from cxr_node.store import canary, studies, worklist
 from cxr_node.store.database import Database
 from cxr_node.store.schema import InstanceRow, StudyRow
 from cxr_node.web import study_rows
@@ -68,6 +68,14 @@ class StorePages:
 
     def health(self) -> Mapping[str, Component]:
         return self._health()
+
+    def alarms(self) -> Sequence[str]:
+        try:
+            with self._database.read() as session:
+                words = canary.alarm(session)
+        except StoreUnavailable:
+            return []  # the health of the parts says that already
+        return [words] if words else []
 
     def metrics(self) -> bytes:
         with self._database.read() as session:

@@ -32,7 +32,7 @@ function say(text, stale) {
 
 function show(fresh) {
   const focused = document.activeElement?.closest("tr[data-study]")?.dataset.study;
-  for (const name of ["counts", "empty"]) {
+  for (const name of ["counts", "alarm", "empty"]) {
     const selector = `[data-part="${name}"]`;
     const [old, next] = [live.querySelector(selector), fresh.querySelector(selector)];
     if (old.innerHTML !== next.innerHTML) old.replaceWith(next);
