@@ -42,12 +42,15 @@ def run(*command: str) -> str:
     return text.decode("utf-8", "replace")
 
 
-def dciodvfy(path: Path) -> tuple[list[str], list[str]]:
-    """Errors and warnings, without the warnings that no result can avoid."""
+def dciodvfy(path: Path, iod: str = "SR") -> tuple[list[str], list[str]]:
+    """Errors and warnings, without the warnings that no result can avoid.
+
+    ``iod`` is the end of the name that the tool must know the object by.
+    """
     lines = run(require("dciodvfy", "dicom3tools"), "-new", str(path)).splitlines()
     errors = [line for line in lines if line.startswith("Error")]
     warnings = [x for x in lines if x.startswith("Warning") and not _NOISE.search(x)]
-    assert any(line.endswith("SR") for line in lines), f"not recognised as an SR: {lines}"
+    assert any(line.endswith(iod) for line in lines), f"not recognised as {iod}: {lines}"
     return errors, warnings
 
 

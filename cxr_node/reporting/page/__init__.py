@@ -1,0 +1,1 @@
+"""The readable page: one sheet that says what the report says, as an image and as a PDF."""

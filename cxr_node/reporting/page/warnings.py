@@ -1,0 +1,51 @@
+"""What limits the reading: said directly below the conclusion."""
+
+from __future__ import annotations
+
+from cxr_node.domain.findings import Presence, Reading
+from cxr_node.reporting.wording import Wording
+
+_CONTRADICTIONS = 3
+_LONGEST = 400
+
+
+def warnings(reading: Reading, wording: Wording) -> tuple[str, ...]:
+    """One text each, the gravest first."""
+    words, conclusion = wording.page, wording.conclusion
+    found = []
+    if reading.outside_intended_use:
+        reason = reading.outside_intended_use[:_LONGEST].rstrip(".")
+        found.append(conclusion.outside.format(reason=reason))
+    if reading.model.statement:
+        found.append(conclusion.statement.format(statement=reading.model.statement[:_LONGEST]))
+    found += _contradictions(reading, wording)
+    if poor := poor_quality(reading, wording):
+        found.append(words.quality.format(items=poor))
+    unknown = [f for f in reading.findings if f.presence is Presence.NOT_ASSESSED]
+    if unknown:
+        names = ", ".join(wording.findings[f.kind] for f in unknown)
+        found.append(words.not_assessed.format(findings=names))
+    told = {clash.words for clash in reading.contradictions}
+    found += [text[:_LONGEST] for text in reading.warnings if text not in told]
+    return tuple(found)
+
+
+def poor_quality(reading: Reading, wording: Wording) -> str:
+    """The aspects of image quality that are not adequate."""
+    return ", ".join(
+        f"{wording.quality_dimensions.get(name, name)} {wording.quality.get(grade, grade)}"
+        for name, grade in reading.quality.items()
+        if grade != "adequate"
+    )
+
+
+def _contradictions(reading: Reading, wording: Wording) -> list[str]:
+    if not reading.contradictions:
+        return []
+    conclusion = wording.conclusion
+    doubted = {kind for clash in reading.contradictions for kind in clash.findings}
+    names = ", ".join(wording.findings[f.kind] for f in reading.findings if f.kind in doubted)
+    count = len(reading.contradictions)
+    head = conclusion.contradicted if names else conclusion.contradicted_overall
+    said = [clash.words[:_LONGEST] for clash in reading.contradictions[:_CONTRADICTIONS]]
+    return [f"{head.format(count=count, findings=names)} {'; '.join(said)}."]
