@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cxr_node.domain.amendment import Amendment
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.stages import StageKey, Turn
 
@@ -141,6 +142,8 @@ class Finding:
     position: DevicePosition | None = None
     box: Box | None = None
     description: str = ""
+    by_person: bool = False
+    """Whether a person said so; the model's probability is then of no account."""
 
     @property
     def present(self) -> bool:
@@ -300,6 +303,8 @@ class Reading:
     """The study that stage 5 compared with; None when no picture of one was shown."""
     pictures: tuple[str, ...] = ()
     """Size and SHA-256 of every picture as the model saw it, in the order shown."""
+    amendment: Amendment | None = None
+    """The person's correction that this reading came of; None for a model's own reading."""
 
     @property
     def review(self) -> bool:

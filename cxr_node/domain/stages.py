@@ -166,6 +166,13 @@ GRAPH: tuple[Stage, ...] = (
 )
 
 
+class AnswerSource(StrEnum):
+    """Who gave an answer."""
+
+    MODEL = "model"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One question and its answer, with all that is needed to ask it again."""
@@ -194,3 +201,14 @@ class Turn:
     """What the model wrote, before cleaning; empty where nothing was generated."""
     truncated: bool = False
     """Whether the token limit ended ``raw``."""
+    source: AnswerSource = AnswerSource.MODEL
+
+    @property
+    def key(self) -> tuple[StageKey, str, str]:
+        """What was asked: stage, question, subject."""
+        return self.stage, self.question, self.subject
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person gave the answer; the model was then not asked."""
+        return self.source is AnswerSource.PERSON

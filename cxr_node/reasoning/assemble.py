@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from cxr_node.domain.amendment import Amendment
 from cxr_node.domain.findings import (
     Advice,
     Box,
@@ -58,6 +59,8 @@ class Study:
     """The earlier study whose picture was shown too."""
     shown: tuple[PreparedImage, ...] = ()
     """Every picture in the order shown, the earlier study's included."""
+    amendment: Amendment | None = None
+    """Answers that a person gave in the model's place."""
 
 
 class Said:
@@ -87,7 +90,7 @@ def assemble(
 ) -> Reading:
     """Collect answers into a reading, with a warning for everything that does not fit."""
     said = Said(turns)
-    warnings = list(notes)
+    warnings = [*notes, *_unasked(turns, study.amendment)]
     findings = _findings(said, study, warnings)
     terms = named_terms(said.answer(StageKey.FINDINGS, "other"))
     opening = said.turn(StageKey.FINDINGS, OPENING)
@@ -108,6 +111,7 @@ def assemble(
         turns=tuple(turns),
         prior=study.prior,
         pictures=tuple(map(picture_mark, study.shown)),
+        amendment=study.amendment,
     )
     return _checked(_with_words(reading, said), terms, listed, warnings)
 
@@ -120,9 +124,9 @@ def _checked(
     weighed = no_finding.weigh(stated, listed=listed is not None and listed.no_finding)
     if listed is not None:
         weighed = _held_against(weighed, listed, warnings)
-    weighed = consistency.doubted(weighed)
+    weighed = consistency.doubted(consistency.without_corrected_thoughts(weighed))
     warnings += [clash.words for clash in weighed.contradictions]
-    refused = sum(not turn.accepted for turn in reading.turns)
+    refused = sum(not (turn.accepted or turn.by_person) for turn in reading.turns)
     if refused:
         warnings.append(f"{refused} of {len(reading.turns)} answers were refused")
     return replace(weighed, warnings=tuple(warnings))
@@ -147,8 +151,19 @@ def _quality(said: Said) -> dict[str, str]:
 
 
 def _abnormal(said: Said) -> float | None:
+    """A person who calls the study normal or abnormal leaves no probability open."""
     turn = said.turn(StageKey.FINDINGS, "overall")
-    return turn.probabilities["abnormal"] if turn else None
+    if turn is None:
+        return None
+    return float(turn.answer == "abnormal") if turn.by_person else turn.probabilities["abnormal"]
+
+
+def _unasked(turns: Sequence[Turn], amendment: Amendment | None) -> Iterator[str]:
+    """Corrections of questions that this reading did not come to."""
+    asked = {turn.key for turn in turns}
+    for correction in (*amendment.carried, *amendment.corrections) if amendment else ():
+        if correction.key not in asked:
+            yield f"a correction was not used, its question was not asked: {correction.place}"
 
 
 def _with_words(reading: Reading, said: Said) -> Reading:
@@ -193,27 +208,37 @@ def _findings(said: Said, study: Study, warnings: list[str]) -> tuple[Finding, .
 def _finding(kind: FindingKind, said: Said, study: Study, warnings: list[str]) -> Finding:
     profile = study.profile
     turn = said.turn(StageKey.FINDINGS, "presence", kind)
-    if turn is None or kind in profile.not_assessed:
+    if turn is None or (kind in profile.not_assessed and not turn.by_person):
         return Finding(kind, Presence.NOT_ASSESSED, None, profile.threshold(kind))
-    sure = certainty(kind, turn.probabilities, profile)
     stage = StageKey.ATTRIBUTES_GROUNDING
     side, zone = said.answer(stage, "side", kind), said.answer(stage, "zone", kind)
     severity = said.answer(stage, "severity", kind)
     position = said.answer(stage, "position", kind)
-    return Finding(
-        kind=kind,
-        presence=Presence(turn.answer),
-        probability=sure.probability,
-        threshold=sure.threshold,
-        calibrated=sure.calibrated,
-        uncertainty=sure.uncertainty,
-        confidence=sure.confidence,
+    return replace(
+        _held(kind, turn, profile),
         laterality=Laterality(side) if side else None,
         zone=Zone(zone) if zone else None,
         severity=Severity(severity) if severity else None,
         position=DevicePosition(position) if position else None,
         box=_box(said.answer(stage, "box", kind), study, _words(kind), warnings),
         description=said.answer(stage, "description", kind),
+    )
+
+
+def _held(kind: FindingKind, turn: Turn, profile: Profile) -> Finding:
+    """Presence and how sure it is; of what a person says no probability is known."""
+    presence = Presence(turn.answer)
+    if turn.by_person:
+        return Finding(kind, presence, None, profile.threshold(kind), by_person=True)
+    sure = certainty(kind, turn.probabilities, profile)
+    return Finding(
+        kind=kind,
+        presence=presence,
+        probability=sure.probability,
+        threshold=sure.threshold,
+        calibrated=sure.calibrated,
+        uncertainty=sure.uncertainty,
+        confidence=sure.confidence,
     )
 
 

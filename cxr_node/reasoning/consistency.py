@@ -48,6 +48,22 @@ def lowered(confidence: float | None, contradicted: int) -> float | None:
     return None if confidence is None else confidence * _KEPT**contradicted
 
 
+def without_corrected_thoughts(reading: Reading) -> Reading:
+    """Without contradictions between what a person said and the thoughts that came before it.
+
+    That the model had thought otherwise is why it was corrected; what it writes afterwards
+    against the correction stays a contradiction.
+    """
+    corrected = {f.kind for f in reading.findings if f.by_person}
+    before = (Clash.TRACE, Clash.NO_FINDING)
+    kept = (
+        clash
+        for clash in reading.contradictions
+        if not (clash.clash in before and clash.findings and corrected.issuperset(clash.findings))
+    )
+    return replace(reading, contradictions=tuple(kept))
+
+
 def doubted(reading: Reading) -> Reading:
     """``reading`` with every contradiction once and the confidence it costs taken away.
 

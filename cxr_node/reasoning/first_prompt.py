@@ -14,6 +14,9 @@ class _Nothing:
 
     context = ""
 
+    def tell(self, prompt: str) -> None:
+        raise RuntimeError("nobody has answered anything")
+
     def settle(self, answer: str) -> None:
         raise RuntimeError("only the first question is asked")
 

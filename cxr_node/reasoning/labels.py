@@ -179,7 +179,7 @@ def _devices(devices: Sequence[Finding], listed: Listed) -> Iterator[Contradicti
 
 
 def _doubted(finding: Finding) -> Finding:
-    if finding.present and not excludes(finding.kind):
+    if finding.by_person or (finding.present and not excludes(finding.kind)):
         return finding
     return replace(finding, presence=Presence.UNCERTAIN)
 

@@ -53,6 +53,9 @@ class Manner(Protocol):
     def settled(self, answer: str, options: Sequence[str], heard: Heard) -> str:
         """The words that stand as the answer in the dialogue, for later questions."""
 
+    def stated(self, answer: str, options: Sequence[str]) -> str:
+        """As :meth:`settled`, for an answer that a person gave, without any thoughts."""
+
 
 class Scored:
     """The bare options are scored behind the question; texts are generated as they are."""
@@ -75,6 +78,9 @@ class Scored:
         return Heard(raw=said.text, truncated=said.truncated)
 
     def settled(self, answer: str, options: Sequence[str], heard: Heard) -> str:
+        return answer
+
+    def stated(self, answer: str, options: Sequence[str]) -> str:
         return answer
 
 
@@ -129,6 +135,11 @@ class Lettered:
         if options:
             return tags.with_tags(tags.thoughts_only(heard.raw), said)
         return tags.with_tags(tags.read_tags(heard.raw).thoughts, said)
+
+    def stated(self, answer: str, options: Sequence[str]) -> str:
+        """An option that this family is not offered stands in words."""
+        known = answer in options
+        return tags.answer_tags(prompts.LETTERS[options.index(answer)] if known else answer)
 
 
 def _heard(reply: Reply) -> Heard:

@@ -3,7 +3,8 @@
 CheXpert's No Finding excludes every pathology and no device (arXiv 1901.07031). Here it
 takes away only the certainty: the finding is shown as uncertain, with the contradiction,
 because either statement may be the wrong one. What cannot wait is left as it was stated:
-a pneumothorax and every device, well placed or not, keep their flags.
+a pneumothorax and every device, well placed or not, keep their flags, and what a person said
+stays as it was said.
 """
 
 from __future__ import annotations
@@ -71,6 +72,6 @@ def _names(kinds: Sequence[FindingKind]) -> str:
 
 
 def _weighed(finding: Finding) -> Finding:
-    if finding.present and excludes(finding.kind):
+    if finding.present and excludes(finding.kind) and not finding.by_person:
         return replace(finding, presence=Presence.UNCERTAIN)
     return finding

@@ -12,12 +12,13 @@ from dataclasses import dataclass, fields, replace
 
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.findings import ModelIdentity, Reading
-from cxr_node.domain.ports import Ask, Conversation, Generated, ImagePolicy, PreparedImage, Reply
+from cxr_node.domain.ports import Ask, Conversation, ImagePolicy, PreparedImage, Reply
 from cxr_node.domain.stages import Turn
 from cxr_node.reasoning.chat import Chat
 from cxr_node.reasoning.open_model import ModelFacts
 from cxr_node.reasoning.profiles import Profile
 from cxr_node.reasoning.staged import Request, StagedReader
+from cxr_node.reasoning.telling import stored_reply
 from cxr_node.reasoning.transcript import Transcript
 
 NOT_RECORDED = "the stored run holds no answer to this prompt"
@@ -75,26 +76,23 @@ class _RecordedConversation:
             self._turn = turn if turn is not None and turn.prompt == ask.prompt else None
         if self._turn is None:
             return AnswerRefused(NOT_RECORDED)
-        return _stored_reply(self._turn, ask)
+        return stored_reply(self._turn, ask)
 
     def settle(self, answer: str) -> None:
         self._transcript.settle(answer)
+
+    def resume(self, turns: Sequence[tuple[str, str]]) -> None:
+        """What a person answered: of each one stored turn is passed over."""
+        for prompt, answer in turns:
+            next(self._turns, None)
+            self._transcript.ask(prompt)
+            self._transcript.settle(answer)
 
 
 def _of(conversation: Conversation) -> _RecordedConversation:
     if not isinstance(conversation, _RecordedConversation):
         raise TypeError("this conversation belongs to another kind of model")
     return conversation
-
-
-def _stored_reply(turn: Turn, ask: Ask) -> Reply:
-    """What the model said then; where it said nothing usable, its refusal again."""
-    if ask.options and turn.scores:
-        return tuple(turn.scores.values())
-    said_something = bool(turn.raw or turn.truncated) or turn.accepted
-    if not ask.options and said_something:
-        return Generated(turn.raw, turn.truncated)
-    return AnswerRefused(turn.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +119,9 @@ def verifiable(reading: Reading) -> bool:
 
 
 def rebuild(reading: Reading, request: Request, facts: ModelFacts) -> Reading:
-    """Walk ``request`` again with the stored answers of ``reading``."""
-    return StagedReader(RecordedModel(facts, reading.turns)).read(request)
+    """Walk ``request`` again with the stored answers of ``reading``, those of persons too."""
+    again = replace(request, amendment=reading.amendment)
+    return StagedReader(RecordedModel(facts, reading.turns)).read(again)
 
 
 def first_difference(stored: Reading, rebuilt: Reading) -> Difference | None:

@@ -189,7 +189,7 @@ class _ScriptedConversation:
         self._transcript.settle(answer)
 
     def resume(self, turns: Sequence[tuple[str, str]]) -> None:
-        """What is asked after this is outside the graph: the script's ``follow_up`` answers."""
+        """What is outside the graph and asked after this, the script's ``follow_up`` answers."""
         self._resumed = True
         for prompt, answer in turns:
             self._transcript.ask(prompt)
@@ -197,7 +197,12 @@ class _ScriptedConversation:
 
     def _asked(self, prompt: str) -> Asked:
         self._transcript.ask(prompt)
-        asked = FOLLOW_UP if self._resumed else question_in(self._profile, prompt)
+        try:
+            asked = question_in(self._profile, prompt)
+        except KeyError:
+            if not self._resumed:
+                raise
+            asked = FOLLOW_UP
         time.sleep(self._script.seconds_per_turn)
         if asked[0] is self._script.fails_at:
             _fail(self._script)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cxr_node.domain.amendment import Amendment
 from cxr_node.domain.findings import ImageReference, PriorStudy, Reading, ReadingKind
 from cxr_node.domain.ports import (
     Ask,
@@ -19,10 +20,11 @@ from cxr_node.domain.ports import (
     Reply,
     VisionModel,
 )
-from cxr_node.domain.stages import StageKey
+from cxr_node.domain.stages import StageKey, Turn
 from cxr_node.reasoning.assemble import Study, assemble
 from cxr_node.reasoning.boxes import Boxes
 from cxr_node.reasoning.profiles import PictureOrder, Profile, ProfiledModel
+from cxr_node.reasoning.telling import Before, ToldConversation
 from cxr_node.reasoning.walk import Prior, Walk
 
 
@@ -51,6 +53,10 @@ class Request:
     """An earlier study is known, but none of its pictures can be shown."""
     prior_problem: str = ""
     """Why not, in words for the reader; empty when the model has no room for it."""
+    amendment: Amendment | None = None
+    """Answers that a person gives in the model's place."""
+    before: Sequence[Turn] = ()
+    """Turns of the reading that is corrected, up to the first correction: told, not asked."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.references) or not self.images:
@@ -61,20 +67,23 @@ class OpenReading:
     """One study being read: its conversation and the question it waits to have answered."""
 
     def __init__(
-        self, conversation: Conversation, study: Study, prior: Prior, prior_problem: str = ""
+        self, conversation: Conversation, study: Study, prior: Prior, request: Request
     ) -> None:
         self.conversation = conversation
         self._study = study
+        self._told = ToldConversation(conversation)
+        self._before = Before(request.before)
         self._walk = Walk(
-            conversation,
+            self._told,
             study.profile,
             Boxes.of(study.profile, study.images[0]),
             kind=study.kind,
             prior=prior,
-            prior_problem=prior_problem,
+            prior_problem=request.prior_problem,
+            corrected=study.amendment.given if study.amendment else None,
         )
         self._steps = self._walk.steps()
-        self.ask: Ask | None = next(self._steps, None)
+        self.ask: Ask | None = self._unanswered(next(self._steps, None))
 
     @property
     def stage(self) -> StageKey:
@@ -88,10 +97,19 @@ class OpenReading:
 
     def take(self, reply: Reply) -> None:
         """Hear the reply to ``ask`` and move to the next question, if there is one."""
+        self.ask = self._unanswered(self._send(reply))
+
+    def _send(self, reply: Reply) -> Ask | None:
         try:
-            self.ask = self._steps.send(reply)
+            return self._steps.send(reply)
         except StopIteration:
-            self.ask = None
+            return None
+
+    def _unanswered(self, ask: Ask | None) -> Ask | None:
+        """The first question from ``ask`` on to which no reply is stored."""
+        while ask is not None and (known := self._before.reply(ask, self._told)) is not None:
+            ask = self._send(known)
+        return ask
 
     def reading(self) -> Reading:
         """The result; only when no question is left."""
@@ -138,13 +156,16 @@ class StagedReader:
             quality_control=request.quality_control,
             prior=compared.study if compared else None,
             shown=shown,
+            amendment=request.amendment,
         )
         with self._model.begin(shown) as conversation:
-            yield OpenReading(conversation, study, prior, request.prior_problem)
+            yield OpenReading(conversation, study, prior, request)
 
     def advance(self, readings: Sequence[OpenReading]) -> None:
         """Put the next question of each open study to the model, all together."""
         asked = [(r, r.ask) for r in readings if r.ask is not None]
+        if not asked:
+            return  # everything was said before: nothing is left to a model
         replies = self._model.answer([(r.conversation, ask) for r, ask in asked])
         for (reading, _), reply in zip(asked, replies, strict=True):
             reading.take(reply)

@@ -8,19 +8,21 @@ studies to the model together, and may pause a study between two of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations, groupby
 
+from cxr_node.domain.amendment import CorrectionKey
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import FindingKind, Presence, ReadingKind
-from cxr_node.domain.ports import Ask, Conversation, Foreseen, Reply
+from cxr_node.domain.ports import Ask, Foreseen, Reply
 from cxr_node.domain.stages import (
     GRAPH,
     OPENING,
     AnswerKind,
+    AnswerSource,
     Condition,
     Loop,
     Question,
@@ -28,18 +30,17 @@ from cxr_node.domain.stages import (
     StageKey,
     Turn,
 )
-from cxr_node.reasoning import answers, boxes, foresight, prompts
+from cxr_node.reasoning import answers, boxes, foresight, given, prompts
 from cxr_node.reasoning.boxes import Boxes
 from cxr_node.reasoning.labels import read_labels
+from cxr_node.reasoning.loops import PER_FINDING, applies, loop_group
 from cxr_node.reasoning.manners import Heard, generated, manner_of
 from cxr_node.reasoning.profiles import PictureOrder, Profile
 from cxr_node.reasoning.tags import answer_part, without_marks
+from cxr_node.reasoning.telling import Telling
 
 Steps = Generator[Ask, Reply, None]
 
-_PER_FINDING = frozenset(
-    {Loop.PRESENT_FINDING, Loop.PRESENT_SIDED, Loop.PRESENT_PATHOLOGY, Loop.PRESENT_DEVICE}
-)
 NOT_IN_TRIAGE = "triage asks only what sets the priority"
 NO_PRIOR = "no prior study"
 NO_PRIOR_PICTURE = "the prior study's picture was not shown to the model"
@@ -81,13 +82,14 @@ class Walk:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: Telling,
         profile: Profile,
         boxes: Boxes,
         *,
         kind: ReadingKind,
         prior: Prior,
         prior_problem: str = "",
+        corrected: Mapping[CorrectionKey, str] | None = None,
     ) -> None:
         self._conversation = conversation
         self._profile = profile
@@ -96,6 +98,7 @@ class Walk:
         self._manner = manner_of(profile, quick=self._triage)
         self._prior = prior
         self._prior_problem = prior_problem or NO_PRIOR_PICTURE
+        self._corrected = dict(corrected or {})
         self._present: dict[FindingKind, float] = {}
         self._foreseen: dict[foresight.Step, list[Foreseen]] = {}
         self.stage = StageKey.QUALITY_VIEW
@@ -114,7 +117,7 @@ class Walk:
                 self.skipped[stage.key] = reason
                 continue
             questions = [q for q in stage.questions if q.triage or not self._triage]
-            for loop, group in groupby(questions, key=_loop_group):
+            for loop, group in groupby(questions, key=loop_group):
                 yield from self._ask_group(loop, list(group))
 
     def _skip_reason(self, stage: Stage) -> str:
@@ -133,7 +136,7 @@ class Walk:
     def _ask_group(self, loop: Loop, questions: Sequence[Question]) -> Steps:
         for subject in self._subjects(loop):
             for question in questions:
-                if _applies(question, subject):
+                if applies(question, subject):
                     yield from self._turn(question, subject)
 
     def _subjects(self, loop: Loop) -> Iterator[str]:
@@ -143,7 +146,7 @@ class Walk:
             yield from prompts.STRUCTURES
         elif loop is Loop.PRESENT_PAIR:
             yield from self._pairs()
-        elif loop in _PER_FINDING:
+        elif loop in PER_FINDING:
             yield from self._described()
         else:
             yield ""
@@ -188,6 +191,9 @@ class Walk:
         words, offered, options = self._worded(self.stage, question, subject)
         prompt = self._manner.prompt(self._with_pictures(words), options)
         asked = _Asked(question.key, subject, prompt, self._seen(), offered)
+        if (answer := self._corrected.get((self.stage, question.key, subject))) is not None:
+            self._state(asked, question, answer, options)
+            return
         heard = Heard()
         try:
             heard = yield from self._put(asked, question, options)
@@ -195,6 +201,20 @@ class Walk:
         except AnswerRefused as refusal:
             outcome = self._refused(question.key, refusal)
         self._record(asked, heard, outcome)
+
+    def _state(
+        self, asked: _Asked, question: Question, answer: str, options: Sequence[str]
+    ) -> None:
+        """A person has answered: the model is not asked, and later questions see the answer."""
+        if question.loop is Loop.EVERY_FINDING and answer == Presence.PRESENT:
+            self._present[FindingKind(asked.subject)] = 1.0
+        words = given.words(self._profile, self._boxes, question, answer)
+        told = answer != prompts.NOT_ASSESSED
+        problem = "" if told else given.LEFT_OPEN
+        settled = self._manner.stated(words, options) if told else answer
+        self._conversation.tell(asked.prompt)
+        outcome = _Outcome(answer, settled, problem=problem, accepted=told)
+        self._record(asked, Heard(), outcome, AnswerSource.PERSON)
 
     def _seen(self) -> str:
         return _sha256(self._conversation.context)
@@ -251,7 +271,13 @@ class Walk:
         words = prompts.option_words(wording, foresight.expected(question, offered))
         return self._manner.settled(words, options, Heard())
 
-    def _record(self, asked: _Asked, heard: Heard, outcome: _Outcome) -> None:
+    def _record(
+        self,
+        asked: _Asked,
+        heard: Heard,
+        outcome: _Outcome,
+        source: AnswerSource = AnswerSource.MODEL,
+    ) -> None:
         self._conversation.settle(outcome.settled)
         self.turns.append(
             Turn(
@@ -269,6 +295,7 @@ class Walk:
                 scores=dict(zip(asked.options, heard.scores, strict=False)),
                 raw=heard.raw,
                 truncated=heard.truncated,
+                source=source,
             )
         )
 
@@ -311,19 +338,6 @@ class Walk:
         if held is Presence.PRESENT and kind not in self._profile.not_assessed:
             self._present[kind] = answers.present_probability(found)
         return held
-
-
-def _loop_group(question: Question) -> Loop:
-    """Questions about one present finding are asked together, finding by finding."""
-    return Loop.PRESENT_FINDING if question.loop in _PER_FINDING else question.loop
-
-
-def _applies(question: Question, subject: str) -> bool:
-    if question.loop is Loop.PRESENT_DEVICE:
-        return FindingKind(subject).is_device
-    if question.loop is Loop.PRESENT_PATHOLOGY:
-        return not FindingKind(subject).is_device
-    return question.loop is not Loop.PRESENT_SIDED or FindingKind(subject).has_side
 
 
 def _sha256(words: str) -> str:

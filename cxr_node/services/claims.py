@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from cxr_node.config import JobsSection
 from cxr_node.domain.errors import (
+    AmendmentRefused,
     EngineUnavailable,
     LeaseLost,
     ModelRefused,
@@ -28,9 +29,10 @@ from cxr_node.store.urgency import Invitation, Urgency
 _CURES: dict[type[Exception], str] = {
     EngineUnavailable: "the inference server cannot be used; run cxr-node check, read its log",
     ModelRefused: "another model answers than the configured one; run cxr-node check",
+    AmendmentRefused: "the correction cannot be read on; run cxr-node replay STUDY --verify",
 }
 """What to do about errors that a look at the node's own log would not explain."""
-_STUDY_STOPS_WITH = (JobKind.READ, JobKind.PUBLISH)
+_STUDY_STOPS_WITH = (JobKind.READ, JobKind.AMEND, JobKind.PUBLISH)
 """A failed quick look or second reading stops no study."""
 
 Run = Callable[[Claim, Progress], None]

@@ -15,9 +15,10 @@ from cxr_node.store import jobs, outbox, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 
-_READING = (JobKind.TRIAGE, JobKind.READ)
+_READING = (JobKind.TRIAGE, JobKind.READ, JobKind.AMEND)
 _STUDY_WORDS = {
     JobKind.READ: "reading",
+    JobKind.AMEND: "reading on from a correction",
     JobKind.PUBLISH: "building the report",
 }
 

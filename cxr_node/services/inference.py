@@ -15,6 +15,7 @@ from cxr_node.domain.findings import Reading, ReadingKind
 from cxr_node.domain.ports import Clock, Doorbell, ImageReader, Progress, VisionModel
 from cxr_node.reasoning.staged import Request, StagedReader
 from cxr_node.reporting.templates import Templates
+from cxr_node.services.amended_runs import amended_request
 from cxr_node.services.claims import Claims
 from cxr_node.services.frontal import first_picture
 from cxr_node.services.priors import UNREADABLE, prior_picture
@@ -22,7 +23,7 @@ from cxr_node.services.read_jobs import ReadJobs, Task
 from cxr_node.services.rounds import Round
 from cxr_node.services.sitting import Seat, Sitting
 from cxr_node.store.database import Database
-from cxr_node.store.jobs import Claim
+from cxr_node.store.jobs import Claim, JobKind
 
 
 def _always() -> bool:
@@ -30,7 +31,7 @@ def _always() -> bool:
 
 
 class Inference:
-    """Works through triage and read jobs with one model, up to ``jobs.batch`` together."""
+    """Works through triage, read and amend jobs with one model, up to ``jobs.batch`` together."""
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class Inference:
         bell: Doorbell,
         shadow: bool = False,
     ) -> None:
+        self._db = db
         self._clock = clock
         self._claims = claims
+        self._model = model
         self._policy = model.image_policy
         self._reader = StagedReader(model)
         self._images = images
@@ -63,11 +66,20 @@ class Inference:
     def open(self, claim: Claim, progress: Progress) -> Seat | None:
         """Prepare the pictures and open the study; None when none can be decoded."""
         task = self._jobs.begin(claim)
+        if claim.kind is JobKind.AMEND:
+            return self._seat(task, self._amended(claim, progress), progress)
         try:
             request = self._request(task, progress)
         except NotReadable as refusal:
             self._jobs.commit_unreadable(task, refusal)
             return None
+        return self._seat(task, request, progress)
+
+    def _amended(self, claim: Claim, progress: Progress) -> Request:
+        """A picture that was read once and cannot be now fails the attempt, not the study."""
+        return amended_request(self._db, claim, self._images, self._model, progress)
+
+    def _seat(self, task: Task, request: Request, progress: Progress) -> Seat:
         began = self._clock.monotonic()
         with ExitStack() as stack:
             reading = stack.enter_context(self._reader.begin(request))

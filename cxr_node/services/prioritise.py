@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cxr_node.domain.amendment import Amendment
 from cxr_node.domain.findings import Finding, Reading
 from cxr_node.domain.priority import RANK, PriorityDecision
 from cxr_node.reporting.priority_rules import Outcome, Rule
 from cxr_node.reporting.templates import Templates
+
+PERSON_RULE = "person"
+"""Stands for the rule where a person decided."""
 
 
 def decide(reading: Reading, templates: Templates) -> PriorityDecision:
     """The highest priority any rule proposes; the store takes the higher of it and the study's.
 
     A reading outside the model's intended use raises nothing and says so. That no
-    abnormality was found overall is not looked at: it suppresses no rule.
+    abnormality was found overall is not looked at: it suppresses no rule. Where a person
+    has set the priority together with a correction, that is the decision.
     """
     policy = templates.priority
+    if reading.amendment is not None and reading.amendment.priority is not None:
+        return person_decision(reading.amendment, templates)
     if reading.outside_intended_use:
         chosen: list[Outcome] = [policy.outside]
     else:
@@ -26,6 +33,18 @@ def decide(reading: Reading, templates: Templates) -> PriorityDecision:
         priority=first.priority,
         rule=first.id,
         words="; ".join(dict.fromkeys(found.words for found in chosen)) or first.words,
+        policy_version=templates.policy_version,
+    )
+
+
+def person_decision(amendment: Amendment, templates: Templates) -> PriorityDecision:
+    """What a person decided about the priority, with who and why."""
+    assert amendment.priority is not None
+    person = amendment.person
+    return PriorityDecision(
+        priority=amendment.priority,
+        rule=PERSON_RULE,
+        words=f"{person.name}, {person.role}, {person.organisation}: {amendment.reason}",
         policy_version=templates.policy_version,
     )
 
@@ -46,7 +65,7 @@ def matches(rule: Rule, finding: Finding) -> bool:
     return (
         finding.kind is rule.finding
         and finding.presence.value in rule.presence
-        and (finding.probability or 0.0) >= rule.minimum_probability
+        and (finding.by_person or (finding.probability or 0.0) >= rule.minimum_probability)
         and (not rule.severity or (finding.severity or "unknown") in rule.severity)
         and (not rule.position or (finding.position or "unknown") in rule.position)
     )

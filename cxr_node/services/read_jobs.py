@@ -20,9 +20,19 @@ from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
 
-_STARTED = {JobKind.TRIAGE: Milestone.TRIAGE_STARTED, JobKind.READ: Milestone.READ_STARTED}
+_STARTED = {
+    JobKind.TRIAGE: Milestone.TRIAGE_STARTED,
+    JobKind.READ: Milestone.READ_STARTED,
+    JobKind.AMEND: Milestone.READ_STARTED,
+}
 _LAST = min(RANK.values())
-_DONE = {JobKind.TRIAGE: Milestone.TRIAGE_DONE, JobKind.READ: Milestone.READ_DONE}
+_DONE = {
+    JobKind.TRIAGE: Milestone.TRIAGE_DONE,
+    JobKind.READ: Milestone.READ_DONE,
+    JobKind.AMEND: Milestone.READ_DONE,
+}
+_WHOLE = (JobKind.READ, JobKind.AMEND)
+"""Kinds that end in a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Task:
 
 
 class ReadJobs:
-    """Triage and read jobs as rows. Results are written only under the claim's token."""
+    """Triage, read and amend jobs as rows. Results are written only under the claim's token."""
 
     def __init__(
         self,
@@ -61,7 +71,7 @@ class ReadJobs:
         with self._db.begin() as session:
             revision = session.get_one(RevisionRow, claim.revision_pk)
             study = session.get_one(StudyRow, revision.study_pk)
-            if claim.kind is JobKind.READ and revision.state == StudyState.QUEUED:
+            if claim.kind in _WHOLE and revision.state == StudyState.QUEUED:
                 studies.move(session, revision.id, StudyState.REASONING, now)
             studies.mark(session, revision.id, _STARTED[claim.kind], now)
             rows = studies.instances_of(session, study.id, revision.number)
@@ -108,14 +118,14 @@ class ReadJobs:
                 session, task.study_pk, claim.revision_pk, decision, claim.kind.value, now
             )
             studies.mark(session, claim.revision_pk, _DONE[claim.kind], now)
-            if claim.kind is JobKind.READ:
+            if claim.kind in _WHOLE:
                 rank = session.get_one(StudyRow, task.study_pk).priority_rank
                 jobs.add_job(session, claim.revision_pk, JobKind.PUBLISH, rank, now)
-                if self._shadow:
+                if self._shadow and claim.kind is JobKind.READ:
                     jobs.add_job(session, claim.revision_pk, JobKind.SHADOW, _LAST, now)
         emit(Event.PRIORITY_DECIDED, job=claim.job_pk, priority=priority, rule=decision.rule)
         emit(Event.JOB_FINISHED, job=claim.job_pk, kind=claim.kind, seconds=model_seconds)
-        if claim.kind is JobKind.READ:
+        if claim.kind in _WHOLE:
             self._bell.ring("publish")
-            if self._shadow:
+            if self._shadow and claim.kind is JobKind.READ:
                 self._bell.ring("shadow")

@@ -22,7 +22,7 @@ from cxr_node.store.jobs import Claim, JobKind
 
 LOOK_SECONDS = 0.25
 """How often, at most, the database is asked who waits while studies are being read."""
-_KINDS = (JobKind.TRIAGE, JobKind.READ)
+_KINDS = (JobKind.TRIAGE, JobKind.READ, JobKind.AMEND)
 
 
 class Desk(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cxr_node.domain.errors import CxrNodeError
+from cxr_node.domain.errors import CxrNodeError, UnknownStudy
 from cxr_node.domain.findings import ImageReference, Reading, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import ImagePolicy, ImageReader, PreparedImage, Progress
@@ -89,7 +89,7 @@ def current_revision(session: Session, study_uid: str) -> RevisionRow:
     """The newest revision of a study. Raises :class:`CxrNodeError` when there is none."""
     study = session.scalar(select(StudyRow).where(StudyRow.study_uid == study_uid))
     if study is None:
-        raise CxrNodeError("the node has never seen this study")
+        raise UnknownStudy("the node has never seen this study")
     revision = studies.current_revision(session, study.id)
     if revision is None:
         raise CxrNodeError("the study has no images")

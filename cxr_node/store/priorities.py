@@ -22,12 +22,43 @@ def raise_priority(
     now: datetime,
 ) -> Priority:
     """Record the decision; raise study and unfinished jobs if it asks for more. The result."""
+    study = _locked(session, study_pk)
+    after = raised(Priority(study.priority), decision.priority)
+    _decide(session, study, revision_pk, decision, after, source, now)
+    return after
+
+
+def set_priority(
+    session: Session,
+    study_pk: int,
+    revision_pk: int,
+    decision: PriorityDecision,
+    source: str,
+    now: datetime,
+) -> None:
+    """Record what a person decided, and do it, also downwards. ``source`` is the person's role."""
+    study = _locked(session, study_pk)
+    _decide(session, study, revision_pk, decision, decision.priority, source, now)
+
+
+def _locked(session: Session, study_pk: int) -> StudyRow:
     study: StudyRow = session.scalars(locked(select(StudyRow).filter_by(id=study_pk))).one()
+    return study
+
+
+def _decide(
+    session: Session,
+    study: StudyRow,
+    revision_pk: int,
+    decision: PriorityDecision,
+    after: Priority,
+    source: str,
+    now: datetime,
+) -> None:
     before = Priority(study.priority)
-    after = raised(before, decision.priority)
     session.add(
         PriorityEventRow(
-            study_pk=study_pk,
+            study_pk=study.id,
             revision_pk=revision_pk,
             before=before.value,
             after=after.value,
@@ -41,7 +72,6 @@ def raise_priority(
     )
     if after is not before:
         _set(session, study, after, storable(decision.words), now)
-    return after
 
 
 def _set(session: Session, study: StudyRow, priority: Priority, words: str, now: datetime) -> None:

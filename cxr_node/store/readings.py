@@ -71,6 +71,19 @@ def latest_reading(session: Session, revision_pk: int) -> Reading | None:
     return None if document is None else from_document(document)
 
 
+def newest_full_reading(session: Session, study_pk: int) -> tuple[RevisionRow, Reading] | None:
+    """The full reading of the newest revision that has one."""
+    statement = (
+        select(RevisionRow, ReadingRow.document)
+        .join(ReadingRow, ReadingRow.revision_pk == RevisionRow.id)
+        .where(RevisionRow.study_pk == study_pk, ReadingRow.kind == ReadingKind.READ.value)
+        .order_by(RevisionRow.number.desc())
+        .limit(1)
+    )
+    found = session.execute(statement).first()
+    return None if found is None else (found[0], from_document(found[1]))
+
+
 @dataclass(frozen=True, slots=True)
 class OfStudy:
     """A full reading and whose study it is of."""
