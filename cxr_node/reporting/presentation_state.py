@@ -7,8 +7,6 @@ window there is none here either, and a viewer shows the full range (PS3.4 N.2).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import highdicom as hd
 import numpy as np
 from highdicom.pr import (
@@ -19,21 +17,22 @@ from highdicom.pr import (
     GraphicTypeValues,
     TextObject,
 )
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from cxr_node.domain.findings import Box, Finding, ImageReference
 from cxr_node.reporting.narrative import tracking_name
 from cxr_node.reporting.result_series import ResultSeries
+from cxr_node.reporting.softcopy_gray import (
+    display_header,
+    is_gray,
+    low_is_bright,
+    unequal_spacing,
+    write_transforms,
+)
 from cxr_node.reporting.text import clean_name
 
 _LAYER = "AI_BOXES"
 _LABEL = "AI_BOXES"
-_GRAYSCALE = (
-    *("SOPInstanceUID", "SamplesPerPixel", "PhotometricInterpretation", "PresentationLUTShape"),
-    *("RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"),
-    *("VOILUTSequence", "PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"),
-)
 _TEXT_HEIGHT, _TEXT_WIDTH = 0.035, 0.3
 """Of the label's place, as a share of the image's rows and columns."""
 
@@ -49,8 +48,8 @@ def presentation_states(series: ResultSeries) -> list[Dataset]:
             for number, finding in numbered
             if finding.box is not None and finding.box.sop_instance_uid == image.sop_instance_uid
         ]
-        header = _header(path, image, series)
-        if boxed and header.SamplesPerPixel == 1:
+        header = display_header(path)
+        if boxed and is_gray(header):
             found.append(_state(series, image, header, boxed, len(found) + 1))
     return found
 
@@ -63,29 +62,33 @@ def _state(
     number: int,
 ) -> Dataset:
     wording = series.request.templates.wording
+    shown = series.evidence(image)
+    shown.SamplesPerPixel = 1
     graphics, texts = [], []
     for count, finding, box in boxed:
         graphics.append(_outline(box, image))
         texts.append(_text(tracking_name(count, finding, wording), box, image))
     layer = GraphicLayer(layer_name=_LAYER, order=1, description=series.description)
     annotation = GraphicAnnotation(
-        referenced_images=[header],
+        referenced_images=[shown],
         graphic_layer=layer,
         graphic_objects=graphics,
         text_objects=texts,
     )
     made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[header],
+        referenced_images=[shown],
         content_label=_LABEL,
         content_description=clean_name(wording.page.unverified),
         graphic_annotations=[annotation],
         graphic_layers=[layer],
         presentation_lut_transformation=hd.PresentationLUTTransformation(
-            presentation_lut_shape=_shape(header)
+            presentation_lut_shape="INVERSE" if low_is_bright(header) else "IDENTITY"
         ),
         **series.arguments(number, image.sop_instance_uid.text),
         **series.equipment(),
     )
+    write_transforms(header, made)
+    _aspect(header, made)
     # Type 2C: the image may be of either kind of body part, and mostly does not say.
     made.Laterality = None
     made.PresentationCreationDate = series.created.strftime("%Y%m%d")
@@ -93,25 +96,13 @@ def _state(
     return series.finished(made)
 
 
-def _shape(header: Dataset) -> str:
-    """Low values bright: said by the photometric interpretation or by the shape."""
-    inverse = header.get("PresentationLUTShape") == "INVERSE"
-    return "INVERSE" if inverse or header.PhotometricInterpretation == "MONOCHROME1" else "IDENTITY"
-
-
-def _header(path: Path, image: ImageReference, series: ResultSeries) -> Dataset:
-    """What a viewer needs to know of the image, and of it only what conforms."""
-    source = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_GRAYSCALE))
-    found = series.evidence(image)
-    found.SamplesPerPixel = source.get("SamplesPerPixel", 1)
-    found.PhotometricInterpretation = source.get("PhotometricInterpretation", "MONOCHROME2")
-    for keyword in _GRAYSCALE:
-        if keyword in source and keyword not in found and source[keyword].value not in (None, ""):
-            found[keyword] = source[keyword]
-    if "VOILUTSequence" in found:
-        found.pop("WindowCenter", None)
-        found.pop("WindowWidth", None)
-    return found
+def _aspect(header: Dataset, made: Dataset) -> None:
+    """Pixels that are not square are shown as they are (PS3.3 C.10.4)."""
+    spacing = unequal_spacing(header)
+    if spacing is not None:
+        for area in made.DisplayedAreaSelectionSequence:
+            del area.PresentationPixelAspectRatio
+            area.PresentationPixelSpacing = [f"{value:.10g}" for value in spacing]
 
 
 def _outline(box: Box, image: ImageReference) -> GraphicObject:

@@ -41,6 +41,8 @@ def secondary_capture(series: ResultSeries, page: Image.Image) -> Dataset:
     pitch = f"{_MILLIMETRES_AN_INCH / DOTS_PER_INCH:.6f}"
     made.NominalScannedPixelSpacing = [pitch, pitch]
     made.DerivationDescription = f"{words.title}; {words.unverified}"
+    made.DateOfSecondaryCapture = series.created.strftime("%Y%m%d")
+    made.TimeOfSecondaryCapture = series.created.strftime("%H%M%S")
     _refer(series, made)
     return series.finished(made)
 

@@ -6,6 +6,7 @@ size go into two objects.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import highdicom as hd
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-from cxr_node.domain.errors import NotConformant
+from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import ImageReference, Laterality
+from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.results import AnatomyMask, Structure
 from cxr_node.reporting.equipment import MODEL_NAME
 from cxr_node.reporting.result_series import ResultSeries
@@ -34,14 +36,15 @@ _CATEGORY = Code("123037004", "SCT", "Anatomical Structure")
 def segmentations(series: ResultSeries, masks: Sequence[AnatomyMask]) -> list[Dataset]:
     """One object for each image with masks; an empty mask is left out.
 
-    Raises :class:`NotConformant` for a mask that does not have the size of its image.
+    So is one that does not have the size of its image, which is logged: stretching it would
+    put a heart where none is.
     """
     found: list[Dataset] = []
     for image in series.request.reading.images:
         drawn = [
-            (mask.structure, _pixels(mask, image))
+            (mask.structure, _pixels(mask))
             for mask in masks
-            if mask.sop_instance_uid == image.sop_instance_uid
+            if mask.sop_instance_uid == image.sop_instance_uid and _fits(mask, image)
         ]
         filled = [(structure, pixels) for structure, pixels in drawn if pixels.any()]
         if filled:
@@ -49,13 +52,18 @@ def segmentations(series: ResultSeries, masks: Sequence[AnatomyMask]) -> list[Da
     return found
 
 
-def _pixels(mask: AnatomyMask, image: ImageReference) -> NDArray[np.uint8]:
+def _fits(mask: AnatomyMask, image: ImageReference) -> bool:
+    fitting = (mask.rows, mask.columns) == (image.rows, image.columns)
+    fitting = fitting and len(mask.bits) * 8 >= mask.rows * mask.columns
+    if not fitting:
+        emit(Event.MASK_REFUSED, level=logging.WARNING, instance=image.sop_instance_uid)
+    return fitting
+
+
+def _pixels(mask: AnatomyMask) -> NDArray[np.uint8]:
     """Rows x columns of 0 and 1."""
-    count = mask.rows * mask.columns
-    if (mask.rows, mask.columns) != (image.rows, image.columns) or len(mask.bits) * 8 < count:
-        raise NotConformant("a mask does not have the size of its image")
     packed = np.frombuffer(mask.bits, np.uint8)
-    whole = np.unpackbits(packed, count=count, bitorder="little")
+    whole = np.unpackbits(packed, count=mask.rows * mask.columns, bitorder="little")
     return whole.reshape(mask.rows, mask.columns)
 
 
@@ -80,6 +88,9 @@ def _segmentation(
         **series.content_moment(),
         **series.equipment(),
     )
+    dimensions = result_uid("dimensions", str(made.SOPInstanceUID)).text
+    for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
+        item.DimensionOrganizationUID = dimensions
     made.PatientOrientation = None
     return series.finished(made)
 
