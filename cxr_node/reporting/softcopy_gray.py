@@ -7,10 +7,11 @@ modality LUT, VOI LUT or windows, and which end is bright. What does not conform
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.multival import MultiValue
@@ -24,7 +25,7 @@ _READ = (
     *("WindowCenter", "WindowWidth", "ImagerPixelSpacing"),
 )
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, struct.error, NotImplementedError)
+_UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
 
 
 def display_header(path: Path) -> Dataset:
@@ -108,16 +109,30 @@ def _tables(header: Dataset, keyword: str) -> list[Dataset]:
 
 
 def _table(item: Dataset, keyword: str) -> Dataset:
+    """Entries of 16 bits: a presentation state takes no width between 8 and 16."""
     entries, first, bits = (int(number) for number in item.LUTDescriptor)
-    data = item.LUTData
-    if not isinstance(data, bytes):
-        data = struct.pack(f"<{len(data)}H", *(int(value) & 0xFFFF for value in data))
-    wanted = (entries or 1 << 16) * (2 if bits > 8 else 1)
-    if bits not in range(8, 17) or len(data) < wanted:
-        raise ValueError("the table is shorter than it says")
+    entries = entries or 1 << 16
+    if bits not in range(8, 17):
+        raise ValueError("the width of the table's entries is not one of PS3.3 C.11.1")
+    values = _entries(item.LUTData, entries, bits)
     found = Dataset()
-    found.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, bits])
-    found.add_new("LUTData", "OW", data + b"\0" * (len(data) % 2))
-    if keyword == "ModalityLUTSequence":
+    if keyword == "ModalityLUTSequence":  # values with a unit, which later windows count on
         found.ModalityLUTType = clean_name(str(item.get("ModalityLUTType") or "US"), 16)
+    else:
+        values = np.rint(values * (65_535 / ((1 << bits) - 1))).clip(0, 65_535)
+    found.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries & 0xFFFF, first, 16])
+    found.add_new("LUTData", "OW", values.astype("<u2").tobytes())
     return found
+
+
+def _entries(data: object, entries: int, bits: int) -> NDArray[np.float64]:
+    """The first ``entries`` values; those of 8 bits may lie two to a word."""
+    if not isinstance(data, bytes):
+        values = np.asarray(data, np.int64) & 0xFFFF
+    elif bits == 8 and len(data) < 2 * entries:
+        values = np.frombuffer(data, np.uint8).astype(np.int64)
+    else:
+        values = np.frombuffer(data[: len(data) // 2 * 2], "<u2").astype(np.int64)
+    if values.size < entries:
+        raise ValueError("the table is shorter than it says")
+    return values[:entries].astype(np.float64)

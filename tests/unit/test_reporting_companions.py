@@ -217,7 +217,10 @@ def test_a_look_up_table_is_kept_and_a_short_one_left_out(tmp_path: Path) -> Non
         items = state.get("SoftcopyVOILUTSequence") or []
         assert len(items) == kept
         if kept:
-            assert list(items[0].VOILUTSequence[0].LUTDescriptor) == [16, 0, 12]
+            kept_table = items[0].VOILUTSequence[0]
+            assert list(kept_table.LUTDescriptor) == [16, 0, 16]
+            values = struct.unpack("<16H", kept_table.LUTData)
+            assert values == tuple(round(n * 65_535 / 4_095) for n in range(16))
 
 
 def test_low_values_of_monochrome1_stay_bright(tmp_path: Path) -> None:
