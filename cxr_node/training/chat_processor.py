@@ -27,16 +27,13 @@ _TEMPLATE = (
     "{% if part.type == 'image' %}{{ PICTURE }}{% else %}{{ part.text }}{% endif %}"
     "{% endfor %}{% endif %}{{ ANSWER }}"
     "{% else %}"
-    "{% set said = message.content if message.content is string else message.content[0].text %}"
-    "{% if message.learn is not defined or message.learn %}"
-    "{% generation %}{{ said + END }}{% endgeneration %}"
-    "{% else %}{{ said + END }}{% endif %}"
+    "{{ message.content if message.content is string else message.content[0].text }}{{ END }}"
     "{% endif %}{% endfor %}"
 )
 
 
 def chat_template(chat: Chat) -> str:
-    """The template that writes ``chat``. Answers carry generation marks, unless ``learn`` is false.
+    """The template that writes ``chat``.
 
     A question ends where its answer starts, so there is no generation prompt to be added.
     """

@@ -68,3 +68,38 @@ class Watched(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._plot.draw(ended=state.global_step >= state.max_steps)
+
+
+class StopAfter(TrainerCallback):
+    """Ends a run early, as an interruption would, but with a checkpoint."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= self._steps:
+            control.should_save = control.should_training_stop = True
+
+
+def adapters(rank: int) -> Any:
+    """Low-rank adapters on every linear layer but the last (arXiv 2106.09685); None for rank 0."""
+    if not rank:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+
+
+def released(trainer: Any, config: Any, generation_config: Any) -> Any:
+    """The network as it was given, but for its weights: nothing of the libraries stays on it.
+
+    Adapters are merged; the configurations are those from before.
+    """
+    network = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(network, "peft_config"):
+        network = network.merge_and_unload()
+    for name in ("forward", "_original_forward"):
+        vars(network).pop(name, None)
+    network.config, network.generation_config = config, generation_config
+    network.train(False)
+    return network
