@@ -111,6 +111,9 @@ def _show(found: Evaluation) -> None:
         ("macro F1", found.labels.macro_f1),
         ("Jaccard of labels", found.labels.jaccard),
     ]
+    if found.flag is not None:
+        rows.append(("time-critical flag, sensitivity", found.flag.recall))
+        rows.append(("time-critical flag, specificity", found.flag.specificity))
     rows += [("calibration error", c.error) for c in found.calibration[:1]]
     rows += [
         (f"exact answers of stage {a.stage}{': ' if a.question else ''}{a.question}", a.exact)

@@ -24,9 +24,11 @@ from cxr_node.entry.model_tables import OWN_LICENCE, ListedModel, model_table, m
 from cxr_node.entry.options import ConfigOption, configuration, console
 from cxr_node.reasoning import registry
 from cxr_node.reasoning.acknowledgement import acknowledgement
+from cxr_node.reasoning.families import family_of
 from cxr_node.reasoning.model_source import Source, inspect
 from cxr_node.reasoning.open_model import locate
 from cxr_node.reasoning.profiles import (
+    MANIFEST,
     Architecture,
     EngineModel,
     Family,
@@ -50,9 +52,12 @@ NameArgument = Annotated[str, typer.Argument(help="Name or folder; empty: the co
     epilog="Example: cxr-node model add /data/NV-Reason-CXR-3B --family nv-reason-cxr --name nv"
 )
 def add(
-    family: Annotated[Family, typer.Option(help="What the weights were taught.")],
     source: Annotated[
-        Path | None, typer.Argument(help="Folder with the weights, as the site downloaded it.")
+        Path | None,
+        typer.Argument(help="Folder with the weights, as the site downloaded or taught it."),
+    ] = None,
+    family: Annotated[
+        Family | None, typer.Option(help="What the weights were taught; a taught model says so.")
     ] = None,
     name: Annotated[str, typer.Option(help="What to call it; else the folder's name.")] = "",
     accept_licence: Annotated[
@@ -71,8 +76,16 @@ def add(
     licence: Annotated[str, typer.Option(help="Licence of these weights, if another.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Copy, check and seal a model; its licence is shown and must be acknowledged."""
+    """Copy, check and seal a model; its licence is shown and must be acknowledged.
+
+    The folder may also be the `model` folder of a `cxr-node train` run: it is kept as sealed.
+    """
     chosen = configuration(config)
+    if source is not None and (source / MANIFEST).is_file():
+        _add_taught(chosen, source, name, accept_licence)
+        return
+    if family is None:
+        raise ModelRefused("say with --family what the weights were taught")
     wish = registry.Wish(
         name=name or (source.absolute().name.lower() if source else engine.lower()),
         family=family,
@@ -97,6 +110,22 @@ def add(
     if wish.source and wish.source.left_out:
         _say(f"not needed and left out: {', '.join(wish.source.left_out)}")
     _say(f'to read with it: [model] path = "{wish.name}" in the configuration')
+
+
+def _add_taught(config: Configuration, source: Path, name: str, accept_licence: str) -> None:
+    manifest = registry.taught(source)
+    named = name or source.absolute().parent.name.lower()
+    person = _acknowledged(manifest, family_of(manifest.family).terms.notice, accept_licence)
+    sealed = registry.add_taught(
+        config.models_dir,
+        source,
+        named,
+        person=person,
+        clock=SystemClock(),
+        reserve_bytes=config.spool.reserve_bytes,
+    )
+    _say(f"added {named}, digest {identity(sealed).digest}")
+    _say(f'to read with it: [model] path = "{named}" in the configuration')
 
 
 def _source(source: Path | None, engine: str) -> Source | None:
@@ -198,3 +227,20 @@ def _progress(total: int, what: str) -> Iterator[Hashed]:
 
 def _say(words: str) -> None:
     console.print(Text(words), soft_wrap=True)
+
+
+@app.command(epilog="Example: cxr-node model calibrate own/model --out calibration/ --count 1000")
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="Folder of the model; its manifest is rewritten.")],
+    out: Annotated[Path, typer.Option(help="Folder for the cases; a run goes on where it stands.")],
+    count: Annotated[int, typer.Option(min=100, help="Phantoms to fit on.")] = 1000,
+    judge: Annotated[int, typer.Option(min=100, help="Other phantoms to judge on.")] = 1000,
+    config: ConfigOption = None,
+) -> None:
+    """Fit probabilities and operating points on phantoms, for a model taught on phantoms.
+
+    A model for patients is calibrated on patients: phantoms say nothing of it.
+    """
+    from cxr_node.entry.calibration import calibrate as calibrate_folder
+
+    calibrate_folder(folder, out, (count, judge), configuration(config))

@@ -70,6 +70,8 @@ class Case(_Frozen):
     answers: tuple[AnswerCase, ...] = ()
     boxes: tuple[BoxCase, ...] = ()
     texts: tuple[TextCase, ...] = ()
+    flag: LabelCase | None = None
+    """Whether the study is time-critical; None where that is not known."""
     ratio: tuple[float, float | None] | None = None
     """True and stated cardiothoracic ratio; None where there is no true one."""
     asked: int = 0

@@ -110,6 +110,15 @@ def summarise(cases: Sequence[Case], weights: Floats) -> LabelSummary:
     )
 
 
+def flags(cases: Sequence[Case], weights: Floats) -> LabelFigures | None:
+    """Figures of the time-critical flag; None where no case knows of one."""
+    told = [(row, case.flag) for row, case in enumerate(cases) if case.flag]
+    if not told:
+        return None
+    column = _column(told[0][1].label, told)
+    return _figures(column, _counts(column, weights), _area(column, weights), weights)
+
+
 def _has_both(column: Column) -> bool:
     truth = column.truth[column.assessed]
     return bool(truth.any() and not truth.all())

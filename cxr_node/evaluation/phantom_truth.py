@@ -7,6 +7,7 @@ from typing import Any
 
 from cxr_node.domain.findings import Presence
 from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey
+from cxr_node.evaluation.flags import critical
 from cxr_node.evaluation.truth import Place, StudyTruth
 from cxr_node.reasoning.boxes import PercentBox
 from cxr_node.reasoning.prompts import pair
@@ -31,6 +32,7 @@ def record_truth(record: Mapping[str, Any]) -> StudyTruth:
         texts=dict(_texts(stages)),
         boxes=dict(_boxes(findings)),
         ratio=record["ratio"],
+        critical=critical(_present(findings)),
         report=f"{report['findings']} {report['impression']}",
         groups=_groups(record),
     )

@@ -20,6 +20,7 @@ from cxr_node.domain.ports import Clock, VisionModel
 from cxr_node.evaluation.cases import Case
 from cxr_node.evaluation.items import Item
 from cxr_node.evaluation.truth import StudyTruth, grade
+from cxr_node.reasoning.profiles import Profile
 from cxr_node.reasoning.staged import OpenReading, StagedReader
 
 CASES, RUN = "cases.jsonl", "run.json"
@@ -86,8 +87,11 @@ class _Seat:
 class Evaluator:
     """Reads items in batches, one question of each at a time."""
 
-    def __init__(self, model: VisionModel, clock: Clock, batch: int = 1) -> None:
-        self._reader = StagedReader(model)
+    def __init__(
+        self, model: VisionModel, clock: Clock, batch: int = 1, profile: Profile | None = None
+    ) -> None:
+        """``profile`` stands in for the model's own."""
+        self._reader = StagedReader(model, profile)
         self._policy = model.image_policy
         self._clock = clock
         self._batch = batch

@@ -15,7 +15,7 @@ from cxr_node.evaluation.answers import Accuracy, Confusion
 from cxr_node.evaluation.calibration import Calibration
 from cxr_node.evaluation.cases import NO_FINDING, Case, LabelCase
 from cxr_node.evaluation.grounding import Grounding
-from cxr_node.evaluation.labels import LabelSummary
+from cxr_node.evaluation.labels import LabelFigures, LabelSummary
 from cxr_node.evaluation.radrscore import Judge, RadRScore
 from cxr_node.evaluation.resampling import RESAMPLES, Estimate, draw_weights, estimate, mean, share
 from cxr_node.training.figures import Floats, ratio
@@ -105,6 +105,7 @@ class Evaluation:
     contradicted: Estimate
     parsing: Parsing
     labels: LabelSummary
+    flag: LabelFigures | None
     calibration: tuple[Calibration, ...]
     answers: tuple[Accuracy, ...]
     sides: Confusion | None
@@ -141,6 +142,7 @@ def evaluate(
         contradicted=share(mean(contradicted, weights), len(read)),
         parsing=_parsing(read, weights),
         labels=labels.summarise(read, weights),
+        flag=labels.flags(read, weights),
         calibration=calibration.summarise(read, weights),
         answers=answers.summarise(read, weights),
         sides=answers.confusion(read, "side", SIDES),

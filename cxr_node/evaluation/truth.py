@@ -16,6 +16,7 @@ from cxr_node.evaluation.cases import (
     LabelCase,
     TextCase,
 )
+from cxr_node.evaluation.flags import flag_case
 from cxr_node.reasoning import boxes
 from cxr_node.reasoning.boxes import PercentBox
 
@@ -36,6 +37,8 @@ class StudyTruth:
     texts: Mapping[Place, str] = field(default_factory=dict)
     boxes: Mapping[str, tuple[PercentBox, ...]] = field(default_factory=dict)
     ratio: float | None = None
+    critical: bool | None = None
+    """Whether the priority rules would call it STAT."""
     report: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     """Subgroups that are only known once the study is opened."""
@@ -61,6 +64,7 @@ def grade(
         answers=tuple(_answers(truth.answers, reading)),
         boxes=tuple(_boxes(truth.boxes, reading)),
         texts=(*_open_answers(truth.texts, reading), *_texts(truth.report, reading)),
+        flag=None if truth.critical is None else flag_case(truth.critical, reading),
         ratio=_ratio(truth, reading),
         asked=len(reading.turns),
         refused=sum(not turn.accepted for turn in reading.turns),
