@@ -193,6 +193,9 @@ class DeliverySection(Section):
 class WebSection(Section):
     host: str = Field("127.0.0.1", description="address of the page and the API")
     port: int = Field(8042, ge=0, le=65535, description="HTTP port; 0 picks a free one")
+    write_token_file: str = Field(
+        "", description="file with the token for corrections over HTTP; empty: none are taken"
+    )
 
 
 class TemplatesSection(Section):

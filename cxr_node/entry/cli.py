@@ -21,6 +21,7 @@ from cxr_node.entry import (
     evaluate_verbs,
     model_verbs,
     phantom_verbs,
+    review_verbs,
 )
 from cxr_node.entry.options import ConfigOption, configuration, console, found
 from cxr_node.reasoning.prompts import FollowUpPreset
@@ -40,6 +41,7 @@ app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
 app.add_typer(canary_verbs.app, name="canary")
 app.add_typer(dialogue_verbs.app, name="dialogues")
+review_verbs.add_to(app)
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")

@@ -19,6 +19,7 @@ from cxr_node.domain.ports import Doorbell
 from cxr_node.entry.bells import LocalBell
 from cxr_node.entry.health import Health
 from cxr_node.entry.loops import Loop
+from cxr_node.entry.review import review_of
 from cxr_node.entry.stations import Stations
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.entry.worker_process import WorkerProcess
@@ -83,9 +84,8 @@ class EmbeddedNode:
             self._local.on_ring("shadow", self._shadow.ring)
             self._shadow.start()
         self.dicom_port = node.listener.start()
-        self._web = WebServer(
-            create_app(self._pages()), self._config.web.host, self._config.web.port
-        )
+        pages = create_app(self._pages(), review=review_of(node))
+        self._web = WebServer(pages, self._config.web.host, self._config.web.port)
         self.web_port = self._web.start()
         for loop in self._loops:
             loop.start()

@@ -21,6 +21,7 @@ from cxr_node.imaging.reader import PixelReader
 from cxr_node.reasoning.open_model import open_model, read_identity
 from cxr_node.reasoning.profiles import ProfiledModel
 from cxr_node.reporting.templates import Templates, load_templates
+from cxr_node.services.amend import Amendments
 from cxr_node.services.canary import Canary
 from cxr_node.services.claims import Claims
 from cxr_node.services.delivery import Delivery
@@ -157,6 +158,16 @@ class Node:
         if not isinstance(model, ProfiledModel):
             raise ModelRefused("this model has no profile to ask it by")
         return FollowUps(db=self.db, clock=self.clock, images=self.images, model=model)
+
+    @cached_property
+    def amendments(self) -> Amendments:
+        return Amendments(
+            db=self.db,
+            clock=self.clock,
+            bell=self.bell,
+            templates=self.templates,
+            model=lambda: self.identity,
+        )
 
     @cached_property
     def publish(self) -> Publish:

@@ -15,6 +15,7 @@ from cxr_node.reasoning.profiles import Profile
 
 LONGEST_ANSWER = 2000
 """Characters of a text that a person gives."""
+_FORM = "a correction reads stage.question/subject=answer"
 LEFT_OPEN = "left open by a person"
 """The problem of an answer that a person took away and replaced by none."""
 
@@ -51,11 +52,18 @@ def parsed(written: str) -> Correction:
     Raises :class:`AmendmentRefused`.
     """
     place, equals, answer = written.partition("=")
-    asked, _, subject = place.strip().partition("/")
+    if not equals:
+        raise AmendmentRefused(_FORM)
+    return placed(place.strip(), answer.strip())
+
+
+def placed(place: str, answer: str) -> Correction:
+    """A correction of ``place``, as :attr:`Correction.place` writes it; raises as the other."""
+    asked, _, subject = place.partition("/")
     stage, dot, question = asked.partition(".")
-    if not (equals and dot):
-        raise AmendmentRefused("a correction reads stage.question/subject=answer")
-    return checked(stage, question, subject, answer.strip())
+    if not dot:
+        raise AmendmentRefused(_FORM)
+    return checked(stage, question, subject, answer)
 
 
 def words(profile: Profile, found: Boxes, question: Question, answer: str) -> str:

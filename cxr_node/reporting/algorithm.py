@@ -12,6 +12,13 @@ from cxr_node.reporting.report_context import ReportContext
 from cxr_node.reporting.text import clean_name
 
 
+def _called(finding: Finding) -> list[str]:
+    if finding.by_person:
+        return ["presence stated by a person, not by the model"]
+    kind = "calibrated" if finding.calibrated else "not calibrated"
+    return [f"threshold {finding.threshold:.3g}", f"probability {kind}"]
+
+
 def algorithm(
     context: ReportContext, finding: Finding | None = None, notes: Sequence[str] = ()
 ) -> hd.AlgorithmIdentification:
@@ -19,8 +26,7 @@ def algorithm(
     model = context.reading.model
     parameters = [f"model digest {model.digest}", f"templates {context.templates.version}"]
     if finding is not None:
-        kind = "calibrated" if finding.calibrated else "not calibrated"
-        parameters += [f"threshold {finding.threshold:.3g}", f"probability {kind}"]
+        parameters += _called(finding)
         if finding.confidence is not None:
             parameters.append(f"confidence {finding.confidence:.2f}")
     return hd.AlgorithmIdentification(

@@ -8,6 +8,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydicom.sr.coding import Code
 
+from cxr_node.domain.amendment import PersonRole
+from cxr_node.domain.assessment import AssessmentVerdict
 from cxr_node.domain.findings import (
     DevicePosition,
     FindingKind,
@@ -109,6 +111,9 @@ class Concepts(Entry):
     relation: CodeEntry
     advised_category: CodeEntry
     warning: CodeEntry
+    amendment: CodeEntry
+    assessments: CodeEntry
+    assessment: CodeEntry
     heart_width: CodeEntry
     thorax_width: CodeEntry
     millimeter: CodeEntry
@@ -136,6 +141,8 @@ class Codes(Entry):
     relation: dict[str, CodeEntry]
     next_step: dict[str, CodeEntry]
     stages: dict[StageKey, CodeEntry]
+    roles: dict[PersonRole, CodeEntry]
+    assessment: dict[AssessmentVerdict, CodeEntry]
     concepts: Concepts
 
     @model_validator(mode="after")
@@ -155,6 +162,8 @@ class Codes(Entry):
         complete("relation", set(self.relation), set(RELATIONS) - {"none"})
         complete("next_step", set(self.next_step), set(NEXT_STEPS))
         complete("stages", set(self.stages), values(StageKey))
+        complete("roles", set(self.roles), values(PersonRole))
+        complete("assessment", set(self.assessment), values(AssessmentVerdict))
         for kind, entry in self.findings.items():
             if entry.site not in self.sites or entry.category not in self.categories:
                 raise ValueError(f"findings: {kind} names an unknown site or category")

@@ -22,11 +22,19 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from cxr_node import __version__
 from cxr_node.config import SrProfile
+from cxr_node.domain.assessment import Assessment
 from cxr_node.domain.errors import NotConformant
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid, result_uid
 from cxr_node.domain.priority import PriorityDecision, is_flag
 from cxr_node.reporting import content_items as item
+from cxr_node.reporting.amended import (
+    amendment_items,
+    assessment_items,
+    date_verification,
+    person_observer,
+    verification,
+)
 from cxr_node.reporting.equipment import MODEL_NAME, identify, manufacturer_of
 from cxr_node.reporting.evaluations import evaluations
 from cxr_node.reporting.image_library import image_library
@@ -38,6 +46,7 @@ from cxr_node.reporting.patient_study import (
     read_header,
     recorded_at,
 )
+from cxr_node.reporting.person_words import series_words
 from cxr_node.reporting.pixel_spacing import pixel_spacing
 from cxr_node.reporting.report_context import ReportContext
 from cxr_node.reporting.templates import Templates
@@ -66,6 +75,8 @@ class ReportRequest:
     sr_profile: SrProfile = "viewer"
     station_name: str = "CXR-NODE"
     site_key: str = ""
+    assessments: tuple[Assessment, ...] = ()
+    """What persons think of the findings of this study's readings, oldest first."""
 
 
 def build_report(request: ReportRequest) -> Dataset:
@@ -86,8 +97,7 @@ def build_report(request: ReportRequest) -> Dataset:
         sop_instance_uid=uid.text,
         instance_number=1,
         is_complete=True,
-        is_verified=False,
-        is_final=False,
+        **verification(request.reading.amendment),
         previous_versions=previous or None,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_date=created.date(),
@@ -102,6 +112,7 @@ def build_report(request: ReportRequest) -> Dataset:
     report.InstanceCreationDate = report.ContentDate
     report.InstanceCreationTime = report.ContentTime
     identify(report, request.reading.model, request.station_name, created)
+    date_verification(report, source, request.reading.amendment)
     sets = character_sets(source)
     fit(report, sets)
     carry(source, report, sets)
@@ -121,7 +132,11 @@ def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[D
     concepts = templates.codes.concepts
     context = _context(request, headers, study)
     groups = measurement_groups(context)
-    said = evaluations(context, request.decision)
+    said = [
+        *evaluations(context, request.decision),
+        *amendment_items(context),
+        *assessment_items(context, request.assessments),
+    ]
     library = image_library(
         request.reading.images, headers, context.spacings, request.reading.prior
     )
@@ -175,9 +190,15 @@ def _language(templates: Templates) -> hd.LanguageOfContentItemAndDescendants:
 
 
 def _observer(request: ReportRequest) -> hd.ObservationContext:
-    """TID 1001: the observer is a device, namely the model on this station."""
+    """TID 1001: the observer is a device, namely the model on this station.
+
+    So is the person, where one has amended what the model said.
+    """
     model = request.reading.model
     return hd.ObservationContext(
+        observer_person_context=person_observer(
+            request.reading.amendment, request.templates.codes
+        ),
         observer_device_context=hd.ObserverContext(
             observer_type=standard.DCM.Device,
             observer_identifying_attributes=hd.DeviceObserverIdentifyingAttributes(
@@ -204,7 +225,7 @@ def _series_description(request: ReportRequest) -> str:
     markers = request.templates.wording.markers
     if is_flag(request.decision.priority):
         return markers.flagged.format(priority=request.decision.priority.value)
-    return markers.read
+    return series_words(request.reading, request.templates.wording) or markers.read
 
 
 def _evidence(reading: Reading, study: Uid) -> list[Dataset]:
@@ -236,7 +257,11 @@ def _study_uid(source: Dataset) -> Uid:
 
 def _report_uid(request: ReportRequest, study: Uid, previous: list[Dataset]) -> Uid:
     """Computed from everything the report says, so changed content has another UID."""
-    said = {"reading": asdict(request.reading), "decision": asdict(request.decision)}
+    said = {
+        "reading": asdict(request.reading),
+        "decision": asdict(request.decision),
+        "assessments": [asdict(assessed) for assessed in request.assessments],
+    }
     content = json.dumps(said, sort_keys=True, default=str)
     return result_uid(
         request.site_key,

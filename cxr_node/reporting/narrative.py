@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from cxr_node.domain.findings import Box, Finding, Presence, Reading
 from cxr_node.domain.priority import PriorityDecision
 from cxr_node.domain.stages import StageKey
+from cxr_node.reporting.person_words import banner
 from cxr_node.reporting.text import LINE_END, clean_line
 from cxr_node.reporting.wording import Wording
 
@@ -29,8 +30,14 @@ def phrase(finding: Finding, wording: Wording) -> str:
     """For example: right pneumothorax, moderate, apex (87 %)."""
     side = f"{wording.laterality[finding.laterality]} " if finding.laterality else ""
     parts = [f"{side}{wording.findings[finding.kind]}", *_attributes(finding, wording)]
-    certainty = "" if finding.probability is None else f" ({percent(finding.probability)})"
-    return f"{', '.join(parts)}{certainty}"
+    return f"{', '.join(parts)}{_certainty(finding, wording)}"
+
+
+def _certainty(finding: Finding, wording: Wording) -> str:
+    """How sure the model is; what a person stated has no probability."""
+    if finding.by_person:
+        return f" ({wording.amendment.stated})"
+    return "" if finding.probability is None else f" ({percent(finding.probability)})"
 
 
 def tracking_name(number: int, finding: Finding, wording: Wording) -> str:
@@ -41,7 +48,7 @@ def tracking_name(number: int, finding: Finding, wording: Wording) -> str:
 def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -> str:
     """The one text that stands for the whole result, what limits it first."""
     words = wording.conclusion
-    sentences = [words.banner]
+    sentences = [banner(reading, wording)]
     if reading.outside_intended_use:
         sentences.append(words.outside.format(reason=_stripped(reading.outside_intended_use)))
     if reading.model.statement:

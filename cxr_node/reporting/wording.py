@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from cxr_node.domain.amendment import PersonRole
 from cxr_node.domain.findings import DevicePosition, FindingKind, Laterality, Severity, Zone
 from cxr_node.domain.stages import NEXT_STEPS, QUALITY_DIMENSIONS, StageKey
 from cxr_node.reporting.template_files import QUALITIES, Entry, complete, values
@@ -74,6 +75,20 @@ class ConclusionWords(Sentences):
     priority: str = _names("priority words")
     impression: str = _names("text")
     model: str = _names("name version")
+
+
+class AmendmentWords(Sentences):
+    """What a report says of the persons behind it."""
+
+    verified: str = _names("name organisation")
+    amended: str = _names("name organisation")
+    stated: str = _names()
+    """Stands behind a finding that a person stated, in place of the probability."""
+    amendment: str = _names("name role organisation date reason")
+    correction: str = _names("place answer")
+    carried: str = _names("place answer")
+    series_amended: str = _names()
+    series_verified: str = _names()
 
 
 class StageWords(Sentences):
@@ -185,6 +200,8 @@ class Wording(Entry):
     series: SeriesWords
     page: PageWords
     conclusion: ConclusionWords
+    amendment: AmendmentWords
+    roles: dict[PersonRole, str]
     stages: StageWords
 
     @model_validator(mode="after")
@@ -201,6 +218,7 @@ class Wording(Entry):
         complete("position", set(self.position), values(DevicePosition))
         complete("quality", set(self.quality), set(QUALITIES))
         complete("quality_dimensions", set(self.quality_dimensions), set(QUALITY_DIMENSIONS))
+        complete("roles", set(self.roles), values(PersonRole))
         complete("stage_titles", set(self.stage_titles), values(StageKey))
         complete("step_names", set(self.step_names), values(StageKey))
         complete("next_steps", set(self.next_steps), set(NEXT_STEPS))

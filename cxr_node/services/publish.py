@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cxr_node.config import PeerSection
+from cxr_node.domain.assessment import Assessment
 from cxr_node.domain.errors import IllegalMove
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import Reading, ReadingKind
@@ -29,6 +30,7 @@ from cxr_node.reporting.study_objects import REPORT_KINDS, StudyObject, build_ob
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.prioritise import decide
 from cxr_node.store import jobs, outbox, readings, studies
+from cxr_node.store.assessments import assessments_behind
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim
 from cxr_node.store.schema import RevisionRow, StudyRow
@@ -58,6 +60,7 @@ class _Inputs:
     predecessors: dict[str, Path]
     """The newest object of each kind from an earlier revision."""
     read_at: datetime
+    assessments: tuple[Assessment, ...]
 
 
 class Publish:
@@ -131,6 +134,7 @@ class Publish:
                 sources=tuple(paths[image.sop_instance_uid.text] for image in reading.images),
                 predecessors=earlier,
                 read_at=moments.get(Milestone.READ_DONE) or self._clock.now(),
+                assessments=assessments_behind(session, revision.id),
             )
 
     def _objects(self, inputs: _Inputs, decision: PriorityDecision) -> list[BuiltObject]:
@@ -144,6 +148,7 @@ class Publish:
             sr_class=self._sr_class,
             station_name=self._station_name,
             site_key=self._site_key,
+            assessments=inputs.assessments,
         )
         made = build_objects(request, self._destinations, inputs.predecessors)
         return [self._durable(one) for one in made]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from cxr_node.domain.amendment import Person, PersonRole
 from cxr_node.domain.assessment import Assessment, AssessmentVerdict, Opinion
 from cxr_node.domain.findings import FindingKind, Reading, ReadingKind
-from cxr_node.store import readings
+from cxr_node.store import amendments, readings
 from cxr_node.store.schema import AssessmentRow, RevisionRow, StudyRow
 
 
@@ -39,12 +39,25 @@ def add_assessments(
         )
 
 
-def assessments_of(session: Session, study_pk: int, up_to: int) -> tuple[Assessment, ...]:
-    """Every assessment of the readings of a study up to that revision, oldest first."""
+def assessments_behind(session: Session, revision_pk: int) -> tuple[Assessment, ...]:
+    """What was thought of the readings that this amended revision came of, oldest first.
+
+    Only what had been said when it was asked for, so that a report is the same built twice.
+    """
+    stored = newest = amendments.amendment_of(session, revision_pk)
+    behind = []
+    while stored is not None:
+        behind.append(stored.base_revision_pk)
+        stored = amendments.amendment_of(session, stored.base_revision_pk)
+    if newest is None:
+        return ()
     statement = (
         select(AssessmentRow, RevisionRow.number)
         .join(RevisionRow, RevisionRow.id == AssessmentRow.revision_pk)
-        .where(RevisionRow.study_pk == study_pk, RevisionRow.number <= up_to)
+        .where(
+            AssessmentRow.revision_pk.in_(behind),
+            AssessmentRow.assessed_at <= newest.amendment.at,
+        )
         .order_by(AssessmentRow.id)
     )
     return tuple(_assessment(row, number) for row, number in session.execute(statement))

@@ -25,7 +25,8 @@ def reading_record(reading: Reading, *, study: str, patient: str | None = None) 
 
     Pictures are named by SOP Instance UID: those of the study, then that of the earlier one.
     Questions stand in the plain wording, whatever wording the model was asked in. The extra
-    field ``answered_by`` names the model, ``refused`` counts what was left out.
+    field ``answered_by`` names the model, ``refused`` counts what was left out. Answers that a
+    person gave in the model's place carry ``source`` person, and ``corrected`` counts them.
     """
     turns = [_turn(turn) for turn in reading.turns if turn.accepted]
     images = [image.sop_instance_uid.text for image in reading.images]
@@ -39,6 +40,7 @@ def reading_record(reading: Reading, *, study: str, patient: str | None = None) 
         reference_study=prior.study_uid.text if prior else None,
         answered_by=f"{reading.model.name} {reading.model.version} ({reading.model.digest[:12]})",
         refused=sum(not turn.accepted for turn in reading.turns),
+        corrected=sum(turn.by_person for turn in reading.turns),
     )
 
 
@@ -46,4 +48,5 @@ def _turn(turn: Turn) -> RecordTurn:
     if turn.question == OPENING:
         task = TASKS[StageKey.FINDINGS][0]
         return plain_turn(turn.stage, task, OPEN, turn.prompt, turn.raw, node_key=OPENING)
-    return turn_of(Answered(turn.stage, turn.question, turn.answer, turn.subject))
+    made = turn_of(Answered(turn.stage, turn.question, turn.answer, turn.subject))
+    return RecordTurn({**made.document, "source": turn.source.value}) if turn.by_person else made

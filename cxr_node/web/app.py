@@ -14,11 +14,12 @@ import cxr_node
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit_failure
 from cxr_node.domain.ports import Clock, SystemClock
-from cxr_node.web import api, operations, pages
+from cxr_node.web import api, operations, pages, writing
 from cxr_node.web.documents import Problem
 from cxr_node.web.guard import Guard
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource
+from cxr_node.web.writing import Writing
 
 _STATIC = Path(__file__).parent / "static"
 _RETRY_SECONDS = "5"
@@ -28,19 +29,25 @@ _MESSAGES = {
 }
 
 
-def create_app(source: PageSource, clock: Clock | None = None) -> FastAPI:
-    """Everything the node serves over HTTP, read-only, made from ``source``."""
+def create_app(
+    source: PageSource, clock: Clock | None = None, review: Writing | None = None
+) -> FastAPI:
+    """Everything the node serves over HTTP, made from ``source``.
+
+    All of it can only be read, but for what ``review`` takes: corrections and assessments.
+    """
     app = FastAPI(
         title="CXR node",
         version=cxr_node.__version__,
-        description="Reading worklist and readings of a chest X-ray reading node. Read-only.",
+        description="Reading worklist and readings of a chest X-ray reading node.",
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
     timekeeper = clock or SystemClock()
-    app.include_router(pages.routes(source, timekeeper))
+    app.include_router(pages.routes(source, timekeeper, writable=review is not None))
     app.include_router(api.routes(source, timekeeper))
+    app.include_router(writing.routes(review))
     app.include_router(operations.routes(source))
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(HTTPException, _refused)

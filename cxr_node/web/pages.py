@@ -8,9 +8,11 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from cxr_node.domain.amendment import PersonRole
 from cxr_node.domain.errors import MalformedUid
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Clock
+from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import VisibleState
 from cxr_node.web import study_view, words
 from cxr_node.web.layout import render
@@ -26,8 +28,8 @@ def parsed_uid(text: str) -> Uid:
         raise HTTPException(404) from None
 
 
-def routes(source: PageSource, clock: Clock) -> APIRouter:
-    """Pages and pictures."""
+def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRouter:
+    """Pages and pictures; ``writable`` pages have the forms of a correction."""
     router = APIRouter(include_in_schema=False)
 
     def worklist_values() -> dict[str, Any]:
@@ -56,7 +58,7 @@ def routes(source: PageSource, clock: Clock) -> APIRouter:
         page = source.study(parsed_uid(study_uid))
         if page is None:
             raise HTTPException(404)
-        return render("study.html", _study_values(page, clock))
+        return render("study.html", {**_study_values(page, clock), "writable": writable})
 
     @router.get("/studies/{study_uid}/images/{sop_instance_uid}.png")
     def picture(study_uid: str, sop_instance_uid: str) -> Response:
@@ -82,4 +84,6 @@ def _study_values(page: StudyPage, clock: Clock) -> dict[str, Any]:
         "devices": study_view.finding_lines(reading, devices=True) if reading else (),
         "steps": study_view.steps(reading) if reading else (),
         "spans": study_view.spans(page.milestones),
+        "roles": list(PersonRole),
+        "priorities": list(Priority),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cxr_node.domain.amendment import Amendment, PersonRole
 from cxr_node.domain.findings import (
     Box,
     Clash,
@@ -17,7 +19,8 @@ from cxr_node.domain.findings import (
     TracePart,
     TraceSection,
 )
-from cxr_node.domain.stages import StageKey
+from cxr_node.domain.priority import Priority
+from cxr_node.domain.stages import AnswerSource, StageKey
 from cxr_node.web import words
 
 
@@ -105,6 +108,36 @@ class TraceDocument(Document):
         return cls(section=part.section, text=words.shown_lines(part.text), findings=named)
 
 
+class AmendmentDocument(Document):
+    """The person's correction that a reading came of."""
+
+    base_revision: int
+    name: str
+    organisation: str
+    role: PersonRole
+    reason: str
+    at: datetime
+    verified: bool = Field(description="the person answers for the whole report")
+    priority: Priority | None
+    corrections: dict[str, str] = Field(description="place to answer, those still in force")
+
+    @classmethod
+    def of(cls, amendment: Amendment) -> Self:
+        person = amendment.person
+        given = (*amendment.carried, *amendment.corrections)
+        return cls(
+            base_revision=amendment.base_revision,
+            name=words.shown(person.name),
+            organisation=words.shown(person.organisation),
+            role=person.role,
+            reason=words.shown_lines(amendment.reason),
+            at=amendment.at,
+            verified=amendment.verified,
+            priority=amendment.priority,
+            corrections={c.place: words.shown_lines(c.answer) for c in given},
+        )
+
+
 class AnswerDocument(Document):
     """One question of the eight steps and its answer."""
 
@@ -116,10 +149,11 @@ class AnswerDocument(Document):
     probabilities: dict[str, float]
     accepted: bool
     problem: str
+    source: AnswerSource = Field(description="model, or the person who corrected it")
 
 
 class ReadingDocument(Document):
-    """What one pass of the model said; unverified by a person."""
+    """What one pass of the model said, and where a person has corrected it."""
 
     kind: ReadingKind
     model_name: str
@@ -128,7 +162,8 @@ class ReadingDocument(Document):
     model_statement: str
     intended_use: str
     outside_intended_use: str = Field(description="why not to rely on it; empty when within use")
-    verified: bool = Field(description="always false: no person has verified this")
+    verified: bool = Field(description="true only where a person answers for all of it")
+    amendment: AmendmentDocument | None = Field(description="null for a model's own reading")
     projection: str | None
     quality: dict[str, str]
     abnormal: float | None
@@ -159,7 +194,8 @@ class ReadingDocument(Document):
             model_statement=clean(model.statement),
             intended_use=clean(model.intended_use),
             outside_intended_use=clean(reading.outside_intended_use),
-            verified=False,
+            verified=reading.amendment is not None and reading.amendment.verified,
+            amendment=AmendmentDocument.of(reading.amendment) if reading.amendment else None,
             projection=reading.projection,
             quality=reading.quality,
             abnormal=reading.abnormal,
@@ -192,6 +228,7 @@ def _answers(reading: Reading) -> list[AnswerDocument]:
             probabilities=turn.probabilities,
             accepted=turn.accepted,
             problem=words.shown(turn.problem),
+            source=turn.source,
         )
         for turn in reading.turns
     ]

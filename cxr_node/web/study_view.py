@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cxr_node.domain import eligibility
+from cxr_node.domain.amendment import Correction
 from cxr_node.domain.findings import Finding, Presence, Reading
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.stages import StageKey, Turn
+from cxr_node.reasoning.given import QUESTIONS
+from cxr_node.reasoning.prompts import NOT_ASSESSED
 from cxr_node.web import words
 from cxr_node.web.source import StoredImage, StudyPage
 
@@ -41,6 +44,7 @@ class FindingLine:
     boxed: bool
     calibrated: bool
     confidence: str
+    by_person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class TurnLine:
     options: tuple[tuple[str, float, bool], ...]
     accepted: bool
     problem: str
+    place: str
+    """What a correction of it names; empty for what is no question of the graph."""
+    choices: tuple[str, ...]
+    """Keys of the options that a person may choose from."""
+    kind: str
+    by_person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ def _finding_line(finding: Finding) -> FindingLine:
         boxed=finding.present and finding.box is not None,
         calibrated=finding.calibrated,
         confidence="" if finding.confidence is None else f"{finding.confidence:.2f}",
+        by_person=finding.by_person,
     )
 
 
@@ -143,6 +154,7 @@ def _turn_line(turn: Turn) -> TurnLine:
         (words.plain(option), round(100 * probability, 1), option == turn.answer)
         for option, probability in turn.probabilities.items()
     )
+    asked = QUESTIONS.get((turn.stage, turn.question))
     return TurnLine(
         question=words.plain(turn.question),
         subject=words.subject(turn.subject),
@@ -151,6 +163,10 @@ def _turn_line(turn: Turn) -> TurnLine:
         options=options,
         accepted=turn.accepted,
         problem=words.shown(turn.problem),
+        place=Correction(*turn.key, "").place if asked else "",
+        choices=(*asked.options, NOT_ASSESSED) if asked else (),
+        kind=asked.kind if asked else "",
+        by_person=turn.by_person,
     )
 
 

@@ -324,8 +324,7 @@ def test_a_correction_says_what_it_thinks_of_the_findings(room: ReadingRoom) -> 
         ),
     )
     with room.db.read() as session:
-        study = session.scalars(select(StudyRow.id)).one()
-        found = assessments.assessments_of(session, study, up_to=2)
+        found = assessments.assessments_behind(session, revision(room, 2))
     assert {a.opinion.finding: a.opinion.verdict for a in found} == {
         FindingKind.PNEUMOTHORAX: AssessmentVerdict.SUPPLEMENTED,
         FindingKind.EDEMA: AssessmentVerdict.REJECTED,

@@ -1,0 +1,34 @@
+"""Whose statement a result is, in the words of a person's amendment."""
+
+from __future__ import annotations
+
+from cxr_node.domain.amendment import Amendment
+from cxr_node.domain.findings import Reading
+from cxr_node.reporting.text import clean_line
+from cxr_node.reporting.wording import Wording
+
+
+def banner(reading: Reading, wording: Wording) -> str:
+    """Whose statement the result is: the first sentence of everything a person reads."""
+    amendment = reading.amendment
+    if amendment is None:
+        return wording.conclusion.banner
+    words = wording.amendment
+    template = words.verified if amendment.verified else words.amended
+    return clean_line(template.format(**person_words(amendment)))
+
+
+def series_words(reading: Reading, wording: Wording) -> str:
+    """The series' description of an amended reading; empty for a model's own."""
+    if reading.amendment is None:
+        return ""
+    words = wording.amendment
+    return words.series_verified if reading.amendment.verified else words.series_amended
+
+
+def person_words(amendment: Amendment) -> dict[str, str]:
+    """Name, given name first, and organisation of the person who amended."""
+    person = amendment.person
+    family, _, given = person.name.split("=")[0].partition("^")
+    name = " ".join(part for part in (given.replace("^", " "), family) if part.strip())
+    return {"name": name.strip(), "organisation": person.organisation}

@@ -1,0 +1,186 @@
+"""The two requests that change something: a correction and an assessment.
+
+A request must carry the site's token in the Authorization header. No browser adds that by
+itself, so a foreign page cannot make one write; what a browser marks as sent from another
+site is refused besides. Nothing that was sent stands in an answer or in the log.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from cxr_node.domain.amendment import Person
+from cxr_node.domain.assessment import Opinion
+from cxr_node.domain.errors import (
+    AmendmentConflict,
+    AmendmentRefused,
+    MalformedUid,
+    UnknownStudy,
+)
+from cxr_node.domain.identifiers import Uid
+from cxr_node.services.amend import AmendmentWish
+from cxr_node.web.documents import Problem
+from cxr_node.web.orders import AmendmentOrder, AssessmentOrder, Order, Taken
+
+LONGEST_BODY = 131_072
+"""Bytes; forty corrections of the greatest length fit."""
+_ELSEWHERE = ("cross-site", "same-site")
+_STATUS = {AmendmentConflict: 409, AmendmentRefused: 422, UnknownStudy: 404}
+
+
+class ReviewDesk(Protocol):
+    """Takes what persons say of readings; see :class:`cxr_node.services.amend.Amendments`."""
+
+    def amend(self, study_uid: Uid, wish: AmendmentWish) -> int: ...
+
+    def assess(
+        self,
+        study_uid: Uid,
+        opinions: Sequence[Opinion],
+        person: Person,
+        revision: int | None = None,
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Where orders go, and the token that they must carry."""
+
+    desk: ReviewDesk
+    token: str
+
+
+_AnyOrder = TypeVar("_AnyOrder", bound=Order)
+
+
+class _Refusal(Exception):
+    """A request that is answered at once."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = Problem(code=code, message=message)
+
+
+def routes(writing: Writing | None) -> APIRouter:
+    """The two addresses; without ``writing`` they answer that nothing is taken."""
+    router = APIRouter(prefix="/api/v1/studies", tags=["review"])
+    described = {
+        401: {"model": Problem, "description": "no token, or a wrong one"},
+        403: {"model": Problem, "description": "corrections are off, or sent from another site"},
+        404: {"model": Problem, "description": "no such study"},
+        409: {"model": Problem, "description": "the reading is not, or no longer, the newest"},
+        422: {"model": Problem, "description": "cannot be used; the message says why"},
+    }
+    options: dict[str, Any] = {"status_code": 202, "response_model": Taken, "responses": described}
+
+    @router.post(
+        "/{study_uid}/amendments",
+        summary="Correct answers, verify, set the priority",
+        openapi_extra=_body(AmendmentOrder),
+        **options,
+    )
+    async def amend(study_uid: str, request: Request) -> Response:
+        def take(desk: ReviewDesk, study: Uid, order: AmendmentOrder) -> int:
+            return desk.amend(study, order.wish())
+
+        return await _answered(writing, study_uid, request, AmendmentOrder, take)
+
+    @router.post(
+        "/{study_uid}/assessments",
+        summary="Accept, reject or supplement findings",
+        openapi_extra=_body(AssessmentOrder),
+        **options,
+    )
+    async def assess(study_uid: str, request: Request) -> Response:
+        def take(desk: ReviewDesk, study: Uid, order: AssessmentOrder) -> int:
+            opinions = [one.opinion() for one in order.findings]
+            return desk.assess(study, opinions, order.person.person(), order.revision)
+
+        return await _answered(writing, study_uid, request, AssessmentOrder, take)
+
+    return router
+
+
+def _body(order: type[Order]) -> dict[str, Any]:
+    schema = order.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {
+        "security": [{"token": []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+    }
+
+
+async def _answered(
+    writing: Writing | None,
+    study_uid: str,
+    request: Request,
+    kind: type[_AnyOrder],
+    take: Callable[[ReviewDesk, Uid, _AnyOrder], int],
+) -> Response:
+    try:
+        desk = _permitted(writing, request)
+        order = _parsed(kind, await _body_of(request))
+        revision = await run_in_threadpool(take, desk, _study(study_uid), order)
+    except _Refusal as refusal:
+        challenge = {"www-authenticate": "Bearer"} if refusal.status == 401 else None
+        return JSONResponse(refusal.problem.model_dump(), refusal.status, challenge)
+    except (AmendmentRefused, UnknownStudy) as error:
+        problem = Problem(code=error.code, message=str(error))
+        return JSONResponse(problem.model_dump(), _STATUS[type(error)])
+    return JSONResponse(Taken(revision=revision).model_dump(), 202)
+
+
+def _permitted(writing: Writing | None, request: Request) -> ReviewDesk:
+    if writing is None:
+        words = "corrections over HTTP are off; the operator sets web.write_token_file"
+        raise _Refusal(403, "writing-off", words)
+    if request.headers.get("sec-fetch-site") in _ELSEWHERE:
+        raise _Refusal(403, "cross-site", "the request was sent from another site")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(
+        token.strip().encode("utf-8", "replace"), writing.token.encode("utf-8")
+    ):
+        raise _Refusal(401, "token", "the token is missing or wrong")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise _Refusal(415, "content-type", "send application/json")
+    return writing.desk
+
+
+async def _body_of(request: Request) -> bytes:
+    """The body, of which no more is read than may be sent."""
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > LONGEST_BODY:
+            words = f"the request is longer than {LONGEST_BODY} bytes"
+            raise _Refusal(413, "too-long", words)
+    return bytes(found)
+
+
+def _parsed(kind: type[_AnyOrder], body: bytes) -> _AnyOrder:
+    """The order. What was sent is not repeated in the refusal."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        shown = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        named = "" if first["type"] == "extra_forbidden" else f"{place}: "
+        words = f"{named}{shown}" if first["type"] != "json_invalid" else "the body is no JSON"
+        raise _Refusal(422, "order", words) from error
+
+
+def _study(text: str) -> Uid:
+    try:
+        return Uid(text)
+    except MalformedUid:
+        raise HTTPException(404) from None
