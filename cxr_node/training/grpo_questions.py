@@ -155,14 +155,15 @@ def _reward(name: str, part: Part) -> Callable[..., list[float | None]]:
     return reward
 
 
-def questions(record: Record, number: int, recipe: Recipe, profile: Profile) -> Iterator[Question]:
-    """The questions that ``recipe`` can reward; ``number`` is the record's, from 1."""
+def questions(record: Record, name: str, recipe: Recipe, profile: Profile) -> Iterator[Question]:
+    """The questions that ``recipe`` can reward; ``name`` says which record it is."""
     if recipe is Recipe.NV_REASON:
-        yield from _label_list(record, number, profile)
+        yield from _label_list(record, name, profile)
         return
     for place, turn in enumerate(record.turns):
-        name = f"record {number}, content[{place}]"
-        asked = _question(turn, name, record.images[: turn.image_input_count])
+        asked = _question(
+            turn, f"{name}, content[{place}]", record.images[: turn.image_input_count]
+        )
         if recipe is Recipe.REPORT:
             wanted = turn.stage == StageKey.REPORT.number and not asked.tagged
         else:
@@ -203,9 +204,9 @@ def _chain(turn: RecordTurn, thoughts: str) -> tuple[KeyFinding, ...]:
     return tuple(found)
 
 
-def _label_list(record: Record, number: int, profile: Profile) -> Iterator[Question]:
+def _label_list(record: Record, name: str, profile: Profile) -> Iterator[Question]:
     """Image to label list, as NV-Reason-CXR was reinforced."""
-    known = labelled(record, number)
+    known = labelled(record, 0)
     if known is None:
         return
     present = [name for name in LABELS if known.said.get(name) is Presence.PRESENT]
@@ -213,4 +214,4 @@ def _label_list(record: Record, number: int, profile: Profile) -> Iterator[Quest
     assert opening is not None
     shown = record.images[: record.turns[0].image_input_count]
     reference = ", ".join(present)
-    yield Question(f"record {number}", shown, opening.prompt, reference, tagged=True, listed=True)
+    yield Question(name, shown, opening.prompt, reference, tagged=True, listed=True)

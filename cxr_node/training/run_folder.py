@@ -11,11 +11,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxr_node.domain.errors import TrainingRefused
+from cxr_node.reasoning.profiles import sha256_of
 from cxr_node.training.live_plot import LivePlot
 
 _MARK = "checkpoint-"
@@ -91,6 +93,29 @@ def room(folder: Path, needed: int) -> None:
             f"{folder}: {needed >> 20} MiB are needed for checkpoints and model, "
             f"{free >> 20} MiB are free"
         )
+
+
+def data_digests(files: Sequence[Path]) -> dict[str, str]:
+    """Name to SHA-256 of every file of dialogues.
+
+    Raises :class:`TrainingRefused` when two have one name or one cannot be read.
+    """
+    names = [path.name for path in files]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TrainingRefused(f"{twice[0]}: two files of dialogues have this name")
+    try:
+        return {path.name: sha256_of(path) for path in files}
+    except OSError as error:
+        raise TrainingRefused(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def checkpoint_bytes(network: Any) -> int:
+    """Bytes for two checkpoints, one that is being written, and the model, in 32 bits.
+
+    A checkpoint holds the weights and the two moments of Adam.
+    """
+    count = sum(int(weight.numel()) for weight in network.parameters())
+    return 4 * count * (3 * 3 + 1)
 
 
 def offline() -> None:
