@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +16,23 @@ import torch
 from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
 )
 
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage, SizePolicy
-from cxr_node.reasoning.chat import BRIEF_CHAT
+from cxr_node.reasoning.chat import BRIEF_CHAT, Chat
 from cxr_node.reasoning.embedded import embedded_manifest
-from cxr_node.reasoning.profiles import Limits, PictureSize
+from cxr_node.reasoning.families import manifest_for
+from cxr_node.reasoning.profiles import Architecture, Family, Limits, PictureSize
 from cxr_node.reasoning.transformers_model import TransformersModel, assembled
 from cxr_node.reasoning.words import REPORT_WORDS, build_tokenizer, vocabulary
+from tests import families
+
+Numbering = Callable[[str], int]
+"""The number of a token in the vocabulary."""
 
 CELL = 28
 """Pixels of the side of one visual token."""
@@ -75,21 +83,6 @@ SHAPES = {
 
 def random_model(shape: Shape, *, device: str, new_tokens: int, side: int) -> TransformersModel:
     """A model of random weights in the precision of the device, from a fixed seed."""
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    torch.manual_seed(0)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device(device):
-            network: Any = Qwen2_5_VLForConditionalGeneration(_config(shape))
-    finally:
-        torch.set_default_dtype(before)
-    _silence(network)
-    network.generation_config.eos_token_id = vocabulary()[BRIEF_CHAT.answer_suffix]
-    network.generation_config.pad_token_id = 0
-    processor = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": CELL * CELL, "longest_edge": side * side}, patch_size=14
-    )
     limits = Limits(default_new_tokens=new_tokens, text_characters=10_000)
     manifest = embedded_manifest(limits=limits).model_copy(
         update={
@@ -97,13 +90,92 @@ def random_model(shape: Shape, *, device: str, new_tokens: int, side: int) -> Tr
             "accelerator_dtype": "bfloat16",
         }
     )
-    return assembled(network, build_tokenizer(), processor, manifest)
-
-
-def _config(shape: Shape) -> Qwen2_5_VLConfig:
     ids = vocabulary()
+    config = _config(shape, shape.words, ids.__getitem__, BRIEF_CHAT)
+    network = _network(Qwen2_5_VLForConditionalGeneration, config, device)
+    _silence(network, [i for token, i in ids.items() if re.fullmatch("Ġ[A-Za-z]+", token)])
+    network.generation_config.eos_token_id = ids[BRIEF_CHAT.answer_suffix]
+    network.generation_config.pad_token_id = 0
+    return assembled(network, build_tokenizer(), _processor(side), manifest)
+
+
+def family_model(
+    family: Family, architecture: Architecture, *, side: int, new_tokens: int
+) -> TransformersModel:
+    """A random 48M model that is asked as ``family`` is, on a processor, from a fixed seed.
+
+    Open answers take ``new_tokens`` each, boxes at most 12; so do thoughts and an opening trace.
+    """
+    tokenizer = families.build_tokenizer(architecture)
+    manifest = manifest_for(family, architecture, name="random", version="1")
+    limits = manifest.profile.limits.model_copy(
+        update={
+            "default_new_tokens": new_tokens,
+            "thought_tokens": new_tokens,
+            "new_tokens": {box: min(new_tokens, 12) for box in ("box", "anatomy_box")},
+            "text_characters": 10_000,
+        }
+    )
+    opening = manifest.profile.opening
+    if opening is not None:
+        opening = opening.model_copy(update={"new_tokens": new_tokens})
+    profile = manifest.profile.model_copy(update={"limits": limits, "opening": opening})
+    manifest = manifest.model_copy(
+        update={"profile": profile, "picture": PictureSize(size=SizePolicy.STRETCH, side=side)}
+    )
+    is_older = architecture is Architecture.QWEN2_VL
+    words = tokenizer.get_vocab_size()
+    make_config = _older_config if is_older else _config
+    config = make_config(SHAPES["48M"], words, tokenizer.token_to_id, manifest.scaffolding)
+    made_as = Qwen2VLForConditionalGeneration if is_older else Qwen2_5_VLForConditionalGeneration
+    network = _network(made_as, config, "cpu")
+    written = [i for token, i in tokenizer.get_vocab().items() if re.fullmatch("Ġ[a-z]+", token)]
+    _silence(network, written)
+    return assembled(network, tokenizer, _processor(side), manifest)
+
+
+def _network(made_as: Any, config: Any, device: str) -> Any:
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            return made_as(config)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _processor(side: int) -> Any:
+    size = {"shortest_edge": CELL * CELL, "longest_edge": side * side}
+    return Qwen2VLImageProcessorPil(size=size, patch_size=14)
+
+
+def _older_config(shape: Shape, words: int, number: Numbering, chat: Chat) -> Qwen2VLConfig:
+    """The same sizes as a Qwen2-VL: every layer of its tower sees the whole picture."""
+    newer = _config(shape, words, number, chat)
+    text = newer.text_config.to_dict()
+    vision = {
+        "depth": shape.vision_layers,
+        "embed_dim": shape.vision_width,
+        "hidden_size": shape.width,
+        "num_heads": shape.vision_heads,
+        "mlp_ratio": 4,
+        "initializer_range": text["initializer_range"],
+    }
+    kept = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    del text["model_type"]
+    return Qwen2VLConfig(
+        text_config=text,
+        vision_config=vision,
+        tie_word_embeddings=True,
+        **{name: getattr(newer, name) for name in kept},
+    )
+
+
+def _config(shape: Shape, words: int, number: Numbering, chat: Chat) -> Qwen2_5_VLConfig:
     text = {
-        "vocab_size": shape.words,
+        "vocab_size": words,
         "hidden_size": shape.width,
         "intermediate_size": shape.feed_forward,
         "num_hidden_layers": shape.layers,
@@ -133,17 +205,16 @@ def _config(shape: Shape) -> Qwen2_5_VLConfig:
     return Qwen2_5_VLConfig(
         text_config=text,
         vision_config=vision,
-        image_token_id=ids[BRIEF_CHAT.picture_token],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids[BRIEF_CHAT.picture_prefix],
-        vision_end_token_id=ids[BRIEF_CHAT.picture_suffix],
+        image_token_id=number(chat.picture_token),
+        video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number(chat.picture_prefix),
+        vision_end_token_id=number(chat.picture_suffix),
         tie_word_embeddings=True,
     )
 
 
-def _silence(network: Any) -> None:
-    """Zero all rows of the vocabulary but words, so that only whole words are ever written."""
-    written = [i for token, i in vocabulary().items() if re.fullmatch("Ġ[A-Za-z]+", token)]
+def _silence(network: Any, written: Sequence[int]) -> None:
+    """Zero all rows of the vocabulary but some, so that only these are ever written."""
     rows = network.get_input_embeddings().weight
     keep = torch.zeros(rows.shape[0], 1, dtype=rows.dtype, device=rows.device)
     keep[written] = 1

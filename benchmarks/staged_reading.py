@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,8 @@ from benchmarks.random_models import (
     vision_operations,
     words,
 )
-from cxr_node.domain.findings import ImageReference, ReadingKind
-from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Ask, Generated, PreparedImage
-from cxr_node.phantom.make import make_phantom
-from cxr_node.reasoning.embedded import embedded_folder
-from cxr_node.reasoning.staged import Request, StagedReader
-from cxr_node.reasoning.transformers_model import TransformersModel, load_model
+from cxr_node.reasoning.transformers_model import TransformersModel
 
 STAGES, QUESTION, OPTIONS = 8, 48, 12
 
@@ -209,43 +204,6 @@ def batches(asked: Asked, sizes: Sequence[int], new_tokens: int) -> None:
             )
 
 
-def triage(asked: Asked) -> None:
-    """The product's whole graph: the closed questions of triage against a full reading."""
-    models = [("this shape, noise", asked.model, [noise(asked.side, 0)])]
-    if asked.model.engine.network.device.type == "cpu":
-        shipped = load_model(embedded_folder(), device="cpu")
-        models.append(("embedded model, 20 phantoms", shipped, _phantoms(20)))
-    for name, model, images in models:
-        reader, taken, turns = StagedReader(model), {}, 0
-        for kind in ReadingKind:
-            requests = [_request(image, kind) for image in images]
-            read = [reader.read(request) for request in requests]
-            turns = sum(len(reading.turns) for reading in read) // len(read)
-            taken[kind] = asked.seconds(
-                lambda rs=requests, of=reader: [of.read(r) for r in rs]
-            ) / len(images)
-        asked.row(
-            f"triage | full reading of {turns} questions, {name}",
-            taken[ReadingKind.TRIAGE],
-            taken[ReadingKind.READ],
-        )
-
-
-def _phantoms(count: int) -> list[PreparedImage]:
-    """Drawn radiographs with findings by chance, so that stages 3 and on have work."""
-    drawn = [make_phantom(9_900_000 + seed).image for seed in range(count)]
-    return [
-        replace(noise(224, seed), gray=(image * 255).astype("uint8").tobytes())
-        for seed, image in enumerate(drawn)
-    ]
-
-
-def _request(image: PreparedImage, kind: ReadingKind) -> Request:
-    uid = image.sop_instance_uid
-    reference = ImageReference(uid, Uid("1.2"), Uid("1.3"), 2000, 2000, "PA")
-    return Request([image], [reference], kind, quality_control=True)
-
-
 def roofline(asked: Asked, shape_name: str, card: Card, new_tokens: int, batch: int) -> float:
     """Seconds that ``batch`` studies need at the very least on ``card``."""
     shape = SHAPES[shape_name]
@@ -280,7 +238,6 @@ def main() -> None:
     model = random_model(shape, device=given.device, new_tokens=min(given.answers), side=given.side)
     asked = Asked(model, given.side, given.runs)
     against_fresh(asked, given.answers)
-    triage(asked)
     batches(asked, given.batches, min(given.answers))
     if given.bandwidth and given.operations:
         card = Card(given.bandwidth, given.operations)

@@ -180,6 +180,9 @@ class Foreseen:
 
     answer: str
     ask: Ask
+    heard: Callable[[Scores], str] | None = None
+    """What would be settled before it, if the question before it were scored so. A model that
+    has scored that question already, behind other answers, expects this rather than ``answer``."""
 
 
 @dataclass(frozen=True, slots=True)

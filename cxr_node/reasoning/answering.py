@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 import torch
 
 from cxr_node.domain.errors import AnswerRefused
-from cxr_node.domain.ports import Ask, Generated, Reply, Scores
+from cxr_node.domain.ports import Ask, Foreseen, Generated, Reply, Scores
 from cxr_node.reasoning.conversation import CachedConversation
 from cxr_node.reasoning.forward import Branch, Engine, Piece, forward
 
@@ -47,6 +47,11 @@ class _Turn:
         self._ask = ask
         self._before = talk.held
 
+    def _piece(
+        self, stem: Sequence[int], heads: Sequence[int], branches: Sequence[Branch] = ()
+    ) -> Piece:
+        return Piece(self.talk.seat, self.talk.delta, stem, heads, branches, self.talk.opening)
+
     def _refuse(self, problem: str) -> None:
         self.talk.forget(self._before)
         self.reply = AnswerRefused(problem)
@@ -56,7 +61,7 @@ class _Turn:
 class _Closed:
     """A closed question in a line of text: its options as tokens, and where they follow."""
 
-    options: tuple[str, ...]
+    ask: Ask
     branches: list[list[int]]
     after: int
     """How many tokens of the foreseen line stand before the answer; 0 for the question asked."""
@@ -97,7 +102,7 @@ class _Scoring(_Turn):
         if self.reply is not None:
             return
         self._line: list[int] = []
-        self._closed = [_Closed(ask.options, _branches(engine, ask.options), 0)]
+        self._closed = [_Closed(ask, _branches(engine, ask.options), 0)]
         if not self._fits(0):
             self.reply = AnswerRefused(TOO_LONG)
             return
@@ -112,19 +117,24 @@ class _Scoring(_Turn):
         encode, chat = self._engine.encode, self._engine.chat
         lead = list(self.talk.draft)
         for foreseen in ask.ahead:
-            settled = encode(chat.answer(foreseen.answer))
+            settled = encode(chat.answer(self._expected(foreseen)))
             if settled[: len(lead)] != lead:
                 return
             asked, after = foreseen.ask, settled[len(lead) :]
             lead = encode(asked.lead)
             after += encode(chat.question(asked.prompt, first=False)) + lead
             length = len(self._line) + len(after)
-            closed = _Closed(asked.options, _branches(self._engine, asked.options), length)
+            closed = _Closed(asked, _branches(self._engine, asked.options), length)
             self._closed.append(closed)
             if not self._fits(length):
                 self._closed.pop()
                 return
             self._line += after
+
+    def _expected(self, foreseen: Foreseen) -> str:
+        """What will be settled before it, going by what the model said when it was foreseen."""
+        supposed = self.talk.supposed(self._closed[-1].ask) if foreseen.heard else None
+        return foreseen.heard(supposed) if foreseen.heard and supposed else foreseen.answer
 
     def piece(self) -> Piece:
         stem = self.talk.pending
@@ -133,8 +143,9 @@ class _Scoring(_Turn):
             Branch(head, branch)
             for head, closed in zip(heads, self._closed, strict=True)
             for branch in closed.fed
+            if branch  # an option of one token is read off where it would begin
         ]
-        return Piece(self.talk.seat, self.talk.delta, [*stem, *self._line], heads, branches)
+        return self._piece([*stem, *self._line], heads, branches)
 
     def wanted(self) -> list[tuple[int, int]]:
         """Row of this study's logits and token to be looked up in it, question by question."""
@@ -156,7 +167,7 @@ class _Scoring(_Turn):
             return
         self.reply = found[0]
         known = {
-            self.talk.tokens + closed.after: (closed.options, totals)
+            self.talk.tokens + closed.after: (closed.ask, totals)
             for closed, totals in zip(self._closed[1:], found[1:], strict=True)
             if all(map(math.isfinite, totals))
         }
@@ -181,7 +192,7 @@ class _Writing(_Turn):
 
     def piece(self) -> Piece:
         stem = self.talk.pending
-        return Piece(self.talk.seat, self.talk.delta, stem, [len(stem) - 1])
+        return self._piece(stem, [len(stem) - 1])
 
     def hear(self, token: int) -> None:
         """Take the most probable next token; a negative one says that none is."""

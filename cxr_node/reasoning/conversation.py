@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cxr_node.domain.ports import Ask, PreparedImage, Scores
-from cxr_node.reasoning.forward import Engine, Pictures, read_pictures
+from cxr_node.reasoning.forward import Engine, Opening, Pictures
 from cxr_node.reasoning.transcript import Transcript
 
 
@@ -27,11 +27,14 @@ class CachedConversation:
         self._draft: list[int] = []
         self._tail: list[int] = []
         self._foretold: dict[int, tuple[tuple[str, ...], Scores]] = {}
+        self._supposed: dict[tuple[str, tuple[str, ...]], Scores] = {}
         self._transcript = Transcript(engine.chat, images)
         self._open = True
+        self._opening: Opening | None = engine.opening(self._ids, pictures)
         self.seat = seat
         """Its place in the store."""
-        self.delta = read_pictures(engine, seat, self._ids, pictures)
+        self.delta = self._opening.delta
+        """Rope delta: position of a token less its index, behind the pictures."""
 
     @property
     def context(self) -> str:
@@ -60,6 +63,11 @@ class CachedConversation:
         return self._ids[self.held :] + self._draft
 
     @property
+    def opening(self) -> Opening | None:
+        """The pictures, as long as the store holds nothing: they are read with what is pending."""
+        return None if self.held else self._opening
+
+    @property
     def draft(self) -> tuple[int, ...]:
         """Tokens of the open answer, its lead included."""
         return tuple(self._draft)
@@ -81,14 +89,18 @@ class CachedConversation:
         if self.foretold(ask.options) is None:
             self._shorten(self.tokens - 1)
 
-    def foresee(
-        self, tail: Sequence[int], scores: dict[int, tuple[tuple[str, ...], Scores]]
-    ) -> None:
+    def foresee(self, tail: Sequence[int], scores: dict[int, tuple[Ask, Scores]]) -> None:
         """Say that the store holds ``tail`` behind the dialogue, as it is expected to go on.
 
         ``scores`` are known already, by the length of the dialogue up to the answer.
         """
-        self._tail, self._foretold = list(tail), dict(scores)
+        self._tail = list(tail)
+        self._foretold = {at: (ask.options, found) for at, (ask, found) in scores.items()}
+        self._supposed |= {(ask.prompt, ask.options): found for ask, found in scores.values()}
+
+    def supposed(self, ask: Ask) -> Scores | None:
+        """Scores of a question as last foreseen, whatever was answered before it since then."""
+        return self._supposed.get((ask.prompt, ask.options))
 
     def foretold(self, options: tuple[str, ...]) -> Scores | None:
         """Scores of the open question, if it was foreseen with these options."""
@@ -126,6 +138,8 @@ class CachedConversation:
     def settle(self, answer: str) -> None:
         """Fix the answer of the open question; keeps what the store already holds of it."""
         self._append(self._engine.encode(self._transcript.settle(answer)))
+        if self.held:
+            self._opening = None
 
     def resume(self, turns: Sequence[tuple[str, str]]) -> None:
         """Take prompts with their answers as said; all are read with the next question."""

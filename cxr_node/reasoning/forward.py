@@ -9,7 +9,7 @@ would overwrite it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +17,10 @@ import torch
 from tokenizers import Tokenizer
 
 from cxr_node.reasoning.chat import Chat
+from cxr_node.reasoning.last_layer import LastLayer
 from cxr_node.reasoning.slots import Rows, Slots
+
+_SPELT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,17 @@ class Pictures:
     grid: torch.Tensor
     tokens: tuple[int, ...]
     """Visual tokens of each picture, after merging."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The pictures of a study with the text around them, before the first question."""
+
+    pictures: Pictures
+    positions: torch.Tensor
+    """Of every token, (3, tokens): time, row and column."""
+    delta: int
+    """Position of a token behind the pictures less its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +56,18 @@ class Engine:
     positions: int
     """Tokens that a dialogue may have, pictures included."""
     slots: Slots
+    last: LastLayer
+    spelt: dict[str, tuple[int, ...]]
+    """Tokens of texts that came before: the same questions are asked of every study."""
 
     def encode(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        known = self.spelt.get(text)
+        if known is None:
+            if len(self.spelt) >= _SPELT:
+                self.spelt.clear()
+            known = tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+            self.spelt[text] = known
+        return list(known)
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
@@ -52,6 +75,16 @@ class Engine:
     def spell(self, ids: Sequence[int]) -> str:
         """Text with every space, and with the names of special tokens."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def opening(self, ids: Sequence[int], pictures: Pictures) -> Opening:
+        """How a study of these pictures begins, ``ids`` being the text with their places."""
+        tokens = torch.tensor([list(ids)])
+        positions, delta = self.network.model.get_rope_index(
+            tokens,
+            mm_token_type_ids=(tokens == self.picture_id).int(),
+            image_grid_thw=pictures.grid.cpu(),
+        )
+        return Opening(pictures, positions[:, 0], int(delta.item()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +110,8 @@ class Piece:
     heads: Sequence[int]
     """Tokens of the stem whose logits are wanted; those of branches always are."""
     branches: Sequence[Branch] = ()
+    opening: Opening | None = None
+    """What the stem begins with when nothing of the study is held yet."""
 
     @property
     def ids(self) -> list[int]:
@@ -104,6 +139,24 @@ class Piece:
         """Columns whose logits are wanted, heads before branches."""
         return [*self.heads, *range(len(self.stem), len(self.ids))]
 
+    def behind(self, tokens: int) -> Piece:
+        """The piece without so many tokens at its beginning, the pictures among them."""
+        return replace(
+            self,
+            stem=self.stem[tokens:],
+            heads=[head - tokens for head in self.heads],
+            branches=[Branch(branch.parent - tokens, branch.ids) for branch in self.branches],
+            opening=None,
+        )
+
+    def positions(self, past: int) -> torch.Tensor:
+        """Of every new token, (3, tokens): time, row and column, the same three for text."""
+        text = torch.tensor([past + self.delta + i for i in self.offsets])
+        if self.opening is None:
+            return text.expand(3, -1)
+        seen = self.opening.positions
+        return torch.cat([seen, text[seen.shape[1] :].expand(3, -1)], 1)
+
 
 @torch.inference_mode()
 def forward(engine: Engine, pieces: Sequence[Piece]) -> torch.Tensor:
@@ -111,53 +164,64 @@ def forward(engine: Engine, pieces: Sequence[Piece]) -> torch.Tensor:
 
     The pieces follow each other in the order given, which must be that of their seats.
     """
+    pieces = [_begun(engine, piece, alone=len(pieces) == 1) for piece in pieces]
     texts = [piece.ids for piece in pieces]
     width = max(map(len, texts))
     rows = engine.slots.rows([piece.seat for piece in pieces], width)
     device = engine.network.device
-    ids, positions = _blank(rows), _blank(rows)
+    ids = torch.zeros(len(rows.seats), width, dtype=torch.long)
+    positions = torch.zeros(3, *ids.shape, dtype=torch.long)
     for place, past, piece, text in zip(rows.places, rows.lengths, pieces, texts, strict=True):
-        ids[place][: len(text)] = text
-        positions[place][: len(text)] = [past + piece.delta + i for i in piece.offsets]
-    states = engine.network.model(
-        input_ids=torch.tensor(ids, device=device),
-        position_ids=torch.tensor(positions, device=device).expand(3, -1, -1),
-        attention_mask=_mask(rows, pieces, device),
-        past_key_values=rows,
-        use_cache=True,
-    )[0]
-    for piece in pieces:
-        engine.slots.advance(piece.seat, len(piece.stem))
+        ids[place, : len(text)] = torch.tensor(text)
+        positions[:, place, : len(text)] = piece.positions(past)
     wanted = [
         (place, column)
         for place, piece in zip(rows.places, pieces, strict=True)
         for column in piece.wanted
     ]
-    at = torch.tensor(wanted, device=device)
+    at = torch.tensor(wanted, dtype=torch.long, device=device).view(-1, 2)
+    with engine.last.only(at[:, 0], at[:, 1], everything=at.shape[0] == ids.numel()):
+        states = engine.network.model(
+            input_ids=ids.to(device),
+            position_ids=positions.to(device),
+            attention_mask=_mask(rows, pieces, device),
+            past_key_values=rows,
+            use_cache=True,
+            **_shown(engine, ids, pieces),
+        )[0]
+    for piece in pieces:
+        engine.slots.advance(piece.seat, len(piece.stem))
     logits: torch.Tensor = engine.network.lm_head(states[at[:, 0], at[:, 1]]).float()
     return logits
 
 
-@torch.inference_mode()
-def read_pictures(engine: Engine, seat: int, ids: Sequence[int], pictures: Pictures) -> int:
-    """Encode the pictures, once, with the text around them; the rope delta they leave behind."""
-    network = engine.network
-    tokens = torch.tensor([list(ids)], device=network.device)
-    kinds = (tokens == engine.picture_id).int()
-    positions, delta = network.model.get_rope_index(
-        tokens, mm_token_type_ids=kinds, image_grid_thw=pictures.grid
-    )
-    network.model(
-        input_ids=tokens,
-        position_ids=positions,
-        past_key_values=engine.slots.rows([seat], len(ids)),
-        use_cache=True,
-        pixel_values=pictures.patches,
-        image_grid_thw=pictures.grid,
-        mm_token_type_ids=kinds,
-    )
-    engine.slots.advance(seat, len(ids))
-    return int(delta.item())
+def _begun(engine: Engine, piece: Piece, *, alone: bool) -> Piece:
+    """What is left of a piece once its pictures are read, if they must be by themselves.
+
+    Without company and branches they are read along with the first question: one pass less,
+    and still one in which every token sees all before it.
+    """
+    if piece.opening is None:
+        if not engine.slots.length(piece.seat):
+            raise ValueError("a study begins with its pictures")
+        return piece
+    if alone and not piece.branches:
+        return piece
+    length = piece.opening.positions.shape[1]
+    forward(engine, [replace(piece, stem=piece.stem[:length], heads=(), branches=())])
+    return piece.behind(length)
+
+
+def _shown(engine: Engine, ids: torch.Tensor, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """The pictures of studies that begin with this pass, in the order of their rows."""
+    shown = [piece.opening.pictures for piece in pieces if piece.opening is not None]
+    if not shown:
+        return {}
+    return {
+        "pixel_values": torch.cat([pictures.patches for pictures in shown]),
+        "image_grid_thw": torch.cat([pictures.grid for pictures in shown]),
+        "mm_token_type_ids": (ids == engine.picture_id).int().to(engine.network.device),
+    }
 
 
 def _blank(rows: Rows) -> list[list[int]]:
@@ -166,7 +230,7 @@ def _blank(rows: Rows) -> list[list[int]]:
 
 def _mask(rows: Rows, pieces: Sequence[Piece], device: torch.device) -> torch.Tensor | None:
     """What each query may see, (rows, 1, width, depth); None where it is all there is."""
-    if rows.even and rows.width == 1:
+    if rows.even and (rows.width == 1 or _is_causal(rows, pieces)):
         return None
     past = [0] * len(rows.seats)
     for place, length in zip(rows.places, rows.lengths, strict=True):
@@ -179,6 +243,13 @@ def _mask(rows: Rows, pieces: Sequence[Piece], device: torch.device) -> torch.Te
         own = columns >= torch.tensor(starts, device=device).unsqueeze(2)
         seen &= own | (columns < torch.tensor(stems, device=device).unsqueeze(2))
     return seen.unsqueeze(1)
+
+
+def _is_causal(rows: Rows, pieces: Sequence[Piece]) -> bool:
+    """Whether every token sees all before it, which the library does best without a mask."""
+    return rows.depth == rows.width and all(
+        not piece.branches and len(piece.stem) == rows.width for piece in pieces
+    )
 
 
 def _branch_columns(rows: Rows, pieces: Sequence[Piece]) -> tuple[list[list[int]], list[list[int]]]:

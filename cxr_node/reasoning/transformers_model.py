@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import Qwen2VLImageProcessorPil
@@ -22,17 +22,19 @@ from cxr_node.reasoning.answering import answer
 from cxr_node.reasoning.architectures import check_config, check_pictures, network_class
 from cxr_node.reasoning.conversation import CachedConversation
 from cxr_node.reasoning.forward import Engine, Pictures
+from cxr_node.reasoning.last_layer import LastLayer
+from cxr_node.reasoning.patches import Patches
 from cxr_node.reasoning.profiles import Manifest, Profile, identity, load_manifest, verify
 from cxr_node.reasoning.slots import Slots
-from cxr_node.reasoning.windows import batch_windows
+from cxr_node.reasoning.windows import batch_windows, multiply_patches
 
 
 class TransformersModel:
     """Implements :class:`cxr_node.domain.ports.VisionModel`; keeps no state of a study."""
 
-    def __init__(self, engine: Engine, processor: Any, manifest: Manifest) -> None:
+    def __init__(self, engine: Engine, patches: Patches, manifest: Manifest) -> None:
         self._engine = engine
-        self._processor = processor
+        self._patches = patches
         self._manifest = manifest
         self._identity = identity(manifest)
 
@@ -72,22 +74,15 @@ class TransformersModel:
 
     def look(self, images: Sequence[PreparedImage]) -> Pictures:
         """Patches of pictures that already have the size the profile asks for."""
-        network, merge = self._engine.network, self._processor.merge_size
-        cell = self._processor.patch_size * merge
+        cell = self._patches.cell
         for image in images:
             if image.width % cell or image.height % cell:
                 raise ValueError(f"picture sides must be multiples of {cell}")
-        grey = [Image.frombytes("L", (i.width, i.height), i.gray) for i in images]
-        made = self._processor(
-            images=[picture.convert("RGB") for picture in grey],
-            do_resize=False,
-            return_tensors="pt",
-        )
-        grid = made["image_grid_thw"]
-        return Pictures(
-            patches=made["pixel_values"].to(network.device, network.dtype),
-            grid=grid.to(network.device),
-            tokens=tuple(int(row.prod()) // merge**2 for row in grid),
+        pictures, network = self._patches.of(images), self._engine.network
+        return replace(
+            pictures,
+            patches=pictures.patches.to(network.device, network.dtype),
+            grid=pictures.grid.to(network.device),
         )
 
 
@@ -129,9 +124,10 @@ def assembled(
     Raises :class:`ModelRefused` when tokenizer, network and manifest do not fit together.
     """
     network.train(False)
+    multiply_patches(network)
     if network.device.type == "cuda":  # on a processor the calls cost less than the copies
         batch_windows(network)
-    return TransformersModel(_engine(network, tokenizer, manifest), processor, manifest)
+    return TransformersModel(_engine(network, tokenizer, manifest), Patches(processor), manifest)
 
 
 def _network(folder: Path, made_as: Any, dtype: torch.dtype) -> Any:
@@ -180,7 +176,17 @@ def _engine(network: Any, tokenizer: Tokenizer, manifest: Manifest) -> Engine:
             f"{manifest.name}: tokenizer and configuration disagree on the picture token"
         )
     positions = network.config.get_text_config().max_position_embeddings
-    return Engine(network, tokenizer, chat, stop_ids, picture, positions, Slots())
+    return Engine(
+        network,
+        tokenizer,
+        chat,
+        stop_ids,
+        picture,
+        positions,
+        slots=Slots(),
+        last=LastLayer(network),
+        spelt={},
+    )
 
 
 def _own(conversation: Conversation) -> CachedConversation:

@@ -17,7 +17,7 @@ from cxr_node.domain.amendment import CorrectionKey
 from cxr_node.domain.errors import AnswerRefused
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import FindingKind, Presence, ReadingKind
-from cxr_node.domain.ports import Ask, Foreseen, Reply
+from cxr_node.domain.ports import Ask, Reply
 from cxr_node.domain.stages import (
     GRAPH,
     OPENING,
@@ -30,8 +30,10 @@ from cxr_node.domain.stages import (
     StageKey,
     Turn,
 )
-from cxr_node.reasoning import answers, boxes, foresight, given, prompts
+from cxr_node.reasoning import answers, boxes, given, prompts
 from cxr_node.reasoning.boxes import Boxes
+from cxr_node.reasoning.closed import ClosedQuestions
+from cxr_node.reasoning.foresight import Foresight, Step
 from cxr_node.reasoning.labels import read_labels
 from cxr_node.reasoning.loops import PER_FINDING, applies, loop_group
 from cxr_node.reasoning.manners import Heard, generated, manner_of
@@ -96,11 +98,12 @@ class Walk:
         self._boxes = boxes
         self._triage = kind is ReadingKind.TRIAGE
         self._manner = manner_of(profile, quick=self._triage)
+        self._questions = ClosedQuestions(profile, self._manner)
+        self._foresight = Foresight(self._questions, triage=self._triage)
         self._prior = prior
         self._prior_problem = prior_problem or NO_PRIOR_PICTURE
         self._corrected = dict(corrected or {})
         self._present: dict[FindingKind, float] = {}
-        self._foreseen: dict[foresight.Step, list[Foreseen]] = {}
         self.stage = StageKey.QUALITY_VIEW
         """The stage that is being walked."""
         self.turns: list[Turn] = []
@@ -188,9 +191,10 @@ class Walk:
         self._record(asked, heard, outcome)
 
     def _turn(self, question: Question, subject: str) -> Steps:
-        words, offered, options = self._worded(self.stage, question, subject)
-        prompt = self._manner.prompt(self._with_pictures(words), options)
-        asked = _Asked(question.key, subject, prompt, self._seen(), offered)
+        worded = self._questions.worded(self.stage, question, subject)
+        options = worded.options
+        prompt = self._manner.prompt(self._with_pictures(worded.words), options)
+        asked = _Asked(question.key, subject, prompt, self._seen(), worded.offered)
         if (answer := self._corrected.get((self.stage, question.key, subject))) is not None:
             self._state(asked, question, answer, options)
             return
@@ -224,52 +228,15 @@ class Walk:
         nothing = prompts.NOT_ASSESSED
         return _Outcome(nothing, nothing, problem=str(refusal), accepted=False)
 
-    def _worded(
-        self, stage: StageKey, question: Question, subject: str
-    ) -> tuple[str, tuple[str, ...], list[str]]:
-        """A question in the words of the model, its options as keys and in words."""
-        wording = self._profile.wording
-        offered = prompts.offered(wording, question)
-        unit = prompts.BOX_UNITS[self._profile.boxes]
-        words = prompts.question_words(wording, stage, question, subject, unit)
-        return words, offered, [prompts.option_words(wording, option) for option in offered]
-
     def _put(
         self, asked: _Asked, question: Question, options: Sequence[str]
     ) -> Generator[Ask, Reply, Heard]:
         if question.kind is AnswerKind.CLOSED:
-            ahead = self._ahead(foresight.Step(self.stage, question, asked.subject))
+            ahead = self._foresight.ahead(Step(self.stage, question, asked.subject))
             return (yield from self._manner.closed(asked.prompt, options, ahead))
         limits = self._profile.limits
         longest = limits.new_tokens.get(question.key, limits.default_new_tokens)
         return (yield from self._manner.open(asked.prompt, longest))
-
-    def _ahead(self, step: foresight.Step) -> list[Foreseen]:
-        """What will be asked behind this question, if nothing unusual is answered."""
-        if step not in self._foreseen:
-            run = foresight.followers(GRAPH, step, triage=self._triage)
-            found = self._run_ahead(step, run)
-            # What follows a follower is the rest of the same run.
-            self._foreseen |= {one: found[i:] for i, one in enumerate((step, *run))}
-        return self._foreseen[step]
-
-    def _run_ahead(self, step: foresight.Step, run: Sequence[foresight.Step]) -> list[Foreseen]:
-        found = []
-        for follower in run:
-            words, _, options = self._worded(follower.stage, follower.question, follower.subject)
-            ask = self._manner.foreseen(self._manner.prompt(words, options), options)
-            if ask is None:
-                break
-            found.append(Foreseen(self._expected(step.question), ask))
-            step = follower
-        return found
-
-    def _expected(self, question: Question) -> str:
-        wording = self._profile.wording
-        offered = prompts.offered(wording, question)
-        options = [prompts.option_words(wording, option) for option in offered]
-        words = prompts.option_words(wording, foresight.expected(question, offered))
-        return self._manner.settled(words, options, Heard())
 
     def _record(
         self,
@@ -322,22 +289,14 @@ class Walk:
         return _Outcome(answer, self._manner.settled(answer, (), heard), problem=cut)
 
     def _closed(self, question: Question, subject: str, heard: Heard) -> _Outcome:
-        profile = self._profile
-        offered = prompts.offered(profile.wording, question)
-        settings = profile.calibration_of(question.key, subject)
-        found = answers.probabilities(heard.scores, offered, settings)
-        answer = answers.most_probable(found)
-        if question.loop is Loop.EVERY_FINDING:
-            answer = self._hold(FindingKind(subject), found)
-        options = [prompts.option_words(profile.wording, option) for option in offered]
-        words = prompts.option_words(profile.wording, answer)
-        return _Outcome(answer, self._manner.settled(words, options, heard), found)
+        answer, found = self._questions.answered(question, subject, heard.scores)
+        if answer == Presence.PRESENT and question.loop is Loop.EVERY_FINDING:
+            self._hold(FindingKind(subject), found)
+        return _Outcome(answer, self._questions.settled(question, answer, heard), found)
 
-    def _hold(self, kind: FindingKind, found: dict[str, float]) -> Presence:
-        held = answers.presence(found, self._profile.threshold(kind))
-        if held is Presence.PRESENT and kind not in self._profile.not_assessed:
+    def _hold(self, kind: FindingKind, found: dict[str, float]) -> None:
+        if kind not in self._profile.not_assessed:
             self._present[kind] = answers.present_probability(found)
-        return held
 
 
 def _sha256(words: str) -> str:

@@ -1,7 +1,9 @@
-"""Window attention of the Qwen2.5-VL vision tower, all windows of a layer in one call.
+"""Two parts of the vision towers computed with fewer or larger calls, to the same result.
 
-The library walks through the windows one by one, some eighty calls a layer for a radiograph
-of 1008 pixels; on a card the calls, not the arithmetic, are then what takes the time.
+Patches: the library convolves each patch with a kernel of its own size, which is one product of
+matrices, and several times slower. Windows of Qwen2.5-VL: the library walks through them one by
+one, some eighty calls a layer for a radiograph of 1008 pixels; on a card the calls, not the
+arithmetic, are then what takes the time.
 """
 
 from __future__ import annotations
@@ -10,7 +12,19 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
+
+
+def multiply_patches(network: Any) -> None:
+    """Let the tower of ``network`` embed all patches of a picture in one product."""
+    embedding = network.model.visual.patch_embed
+    embedding.forward = partial(_embed, embedding.proj)
+
+
+def _embed(kernel: Any, patches: torch.Tensor) -> torch.Tensor:
+    """Stands in for the embedding's ``forward``: (patches, pixels of one) to (patches, hidden)."""
+    weight = kernel.weight.flatten(1)
+    return linear(patches.to(weight.dtype), weight, kernel.bias)
 
 
 def batch_windows(network: Any) -> None:
