@@ -59,7 +59,9 @@ class PeerSection(Section):
     port: int = Field(0, ge=0, le=65535, description="its DICOM port, where results are sent to it")
     may_send: bool = Field(True, description="may open associations to this node")
     receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
-    sr_profile: SrProfile = Field("viewer", description="shape of the Structured Report it gets")
+    sr_profile: SrProfile | Literal["none"] = Field(
+        "viewer", description="shape of the Structured Report it gets"
+    )
 
     _check_ae = field_validator("ae_title")(_ae)
 
@@ -200,6 +202,11 @@ class WebSection(Section):
 
 class TemplatesSection(Section):
     path: str = Field("", description="site overrides of sr_templates; empty uses the shipped ones")
+    language: str = Field(
+        "en",
+        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        description="language of the results: en, de, or that of a site's own wording file",
+    )
 
 
 class LogSection(Section):

@@ -9,7 +9,7 @@ import pytest
 
 pytest_plugins = [
     *("tests.peers", "tests.databases", "tests.nodes"),
-    *("tests.models", "tests.families", "tests.engines"),
+    *("tests.models", "tests.families", "tests.engines", "tests.publishing"),
 ]
 
 

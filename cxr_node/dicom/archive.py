@@ -5,7 +5,7 @@ Not an archive to rely on: it keeps one folder per study and answers C-ECHO and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -18,15 +18,26 @@ Answer = Callable[[Dataset], int]
 class ReceivingAE:
     """Listens on loopback and writes ``folder/<study uid>/<modality>-<instance uid>.dcm``.
 
-    ``answer`` may refuse: it is given each data set and returns the DIMSE status.
+    ``answer`` may refuse: it is given each data set and returns the DIMSE status. SOP
+    classes in ``without`` are not negotiated.
     """
 
-    def __init__(self, folder: Path, ae_title: str = "PACS", answer: Answer | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ae_title: str = "PACS",
+        answer: Answer | None = None,
+        without: Collection[str] = (),
+    ) -> None:
         self._folder = folder
         self._answer = answer or (lambda _: 0x0000)
         self._ae = AE(ae_title=ae_title)
         self._ae.require_called_aet = True
-        self._ae.supported_contexts = AllStoragePresentationContexts
+        self._ae.supported_contexts = [
+            context
+            for context in AllStoragePresentationContexts
+            if context.abstract_syntax not in without
+        ]
         self._ae.add_supported_context(Verification)
         self.port = 0
 

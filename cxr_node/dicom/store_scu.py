@@ -16,9 +16,11 @@ from cxr_node.config import PeerSection
 from cxr_node.dicom.contexts import NATIVE, VERIFICATION
 from cxr_node.dicom.reception import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from cxr_node.dicom.values import BROKEN_VALUE
-from cxr_node.domain.errors import Undeliverable
+from cxr_node.domain.errors import ClassNotTaken, Undeliverable
 
 _LONGEST_CONNECT = 10.0
+_NO_SUCH_CLASS = 0x0122
+"""Refused: SOP class not supported (PS3.7 C.5.6), by a peer that accepted the context."""
 
 
 class Outcome(Enum):
@@ -73,15 +75,15 @@ class DimseSender:
         """One C-STORE on its own association; returns 0x0000 or a warning status.
 
         Raises :class:`Undeliverable`, permanent where no repetition can help: the file
-        cannot be read, the destination is not configured, takes no such object, or
-        refused this one.
+        cannot be read, the destination is not configured or refused the object;
+        :class:`ClassNotTaken` where it takes no object of that class.
         """
         ds = _load(path)
         entity = self._entity()
         syntax = ds.file_meta.TransferSyntaxUID
         native = syntax in NATIVE
         entity.add_requested_context(ds.SOPClassUID, list(NATIVE) if native else [syntax])
-        association = self._associate(entity, destination)
+        association = self._associate(entity, destination, ds.SOPClassUID.name)
         try:
             answer = association.send_c_store(ds)
         except (ValueError, AttributeError, RuntimeError) as error:
@@ -89,7 +91,7 @@ class DimseSender:
             raise Undeliverable("the object could not be sent", permanent=not lost) from error
         finally:
             _release(association)
-        return _settled(answer)
+        return _settled(answer, ds.SOPClassUID.name)
 
     def echo(self, destination: str) -> None:
         """C-ECHO. Raises :class:`Undeliverable` unless the answer is success."""
@@ -116,7 +118,9 @@ class DimseSender:
         entity.network_timeout = self._timeout
         return entity
 
-    def _associate(self, entity: ApplicationEntity, destination: str) -> Association:
+    def _associate(
+        self, entity: ApplicationEntity, destination: str, wanted: str = "Verification"
+    ) -> Association:
         peer = self._destinations.get(destination)
         if peer is None:
             raise Undeliverable("the destination is not configured", permanent=True)
@@ -129,7 +133,7 @@ class DimseSender:
         if association.is_established:
             return association
         if association.rejected_contexts:
-            raise Undeliverable("the destination takes no such object", permanent=True)
+            raise ClassNotTaken(f"the destination takes no {wanted}")
         if association.is_rejected:
             raise Undeliverable("the association was rejected", permanent=False)
         raise Undeliverable("no association", permanent=False)
@@ -142,8 +146,10 @@ def _load(path: Path) -> FileDataset:
         raise Undeliverable("the object cannot be read", permanent=True) from error
 
 
-def _settled(answer: Dataset) -> int:
+def _settled(answer: Dataset, wanted: str) -> int:
     status = _status(answer)
+    if status == _NO_SUCH_CLASS:
+        raise ClassNotTaken(f"the destination takes no {wanted}", status=status)
     outcome = outcome_of(status)
     if outcome is Outcome.SENT:
         return status

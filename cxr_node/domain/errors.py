@@ -22,6 +22,7 @@ CxrNodeError
 ├── AmendmentRefused         a person's correction or assessment cannot be used as it is
 │   └── AmendmentConflict    it could be, but not in the state the study is in now
 ├── Undeliverable            a destination refused an object
+│   └── ClassNotTaken        it takes no objects of that SOP class
 └── ConfigurationError       the configuration cannot be used as written
 
 Adapters translate these to DIMSE or HTTP in one table each; nothing else does.
@@ -195,6 +196,15 @@ class Undeliverable(CxrNodeError):
         super().__init__(message)
         self.permanent = permanent
         self.status = status
+
+
+class ClassNotTaken(Undeliverable):
+    """A destination takes no object of this SOP class; the same in another class may do."""
+
+    code = "class-not-taken"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message, permanent=True, status=status)
 
 
 class ConfigurationError(CxrNodeError):

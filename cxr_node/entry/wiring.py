@@ -59,8 +59,8 @@ class Node:
 
     @cached_property
     def templates(self) -> Templates:
-        named = self.config.templates.path
-        return load_templates(Path(named) if named else None)
+        chosen = self.config.templates
+        return load_templates(Path(chosen.path) if chosen.path else None, chosen.language)
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -195,7 +195,11 @@ class Node:
     @cached_property
     def delivery(self) -> Delivery:
         return Delivery(
-            db=self.db, clock=self.clock, sender=self.sender, limits=self.config.delivery
+            db=self.db,
+            clock=self.clock,
+            sender=self.sender,
+            spool=self.spool,
+            limits=self.config.delivery,
         )
 
     @cached_property

@@ -166,25 +166,23 @@ class Codes(Entry):
         complete("assessment", set(self.assessment), values(AssessmentVerdict))
         for kind, entry in self.findings.items():
             if entry.site not in self.sites or entry.category not in self.categories:
-                raise ValueError(f"findings: {kind} names an unknown site or category")
+                raise ValueError(f"findings.{kind}: names an unknown site or category")
         return self
 
     @property
-    def entries(self) -> tuple[CodeEntry, ...]:
-        """Every code of the file, in file order."""
-        found: list[CodeEntry] = []
-        for _, table in self:
+    def entries(self) -> dict[str, CodeEntry]:
+        """Every code of the file by its place in it, in file order."""
+        found: dict[str, CodeEntry] = {}
+        for name, table in self:
             if isinstance(table, dict):
-                found.extend(table.values())
+                found |= {f"{name}.{key}": entry for key, entry in table.items()}
             elif isinstance(table, Concepts):
-                found.extend(entry for _, entry in table)
-        return tuple(found)
+                found |= {f"{name}.{key}": entry for key, entry in table}
+        return found
 
     @model_validator(mode="after")
     def _private_codes_declared(self) -> Self:
-        for entry in self.entries:
+        for place, entry in self.entries.items():
             if entry.scheme.startswith("99") and entry.scheme != self.private_scheme.designator:
-                raise ValueError(
-                    f"private_scheme: {entry.value}: private scheme {entry.scheme} is not declared"
-                )
+                raise ValueError(f"{place}: private scheme {entry.scheme} is not declared")
         return self

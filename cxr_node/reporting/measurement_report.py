@@ -126,6 +126,14 @@ def encode(report: Dataset) -> bytes:
     return stream.getvalue()
 
 
+def predecessor_uid(report: Dataset) -> str:
+    """SOP Instance UID of the document that this one replaces; empty without one."""
+    for study in report.get("PredecessorDocumentsSequence") or ():
+        for series in study.ReferencedSeriesSequence:
+            return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+    return ""
+
+
 def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[Dataset, Dataset]:
     """TID 1500, row by row; and a tree of its image library alone."""
     templates = request.templates

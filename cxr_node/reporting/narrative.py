@@ -28,8 +28,11 @@ def label(finding: Finding, wording: Wording) -> str:
 
 def phrase(finding: Finding, wording: Wording) -> str:
     """For example: right pneumothorax, moderate, apex (87 %)."""
-    side = f"{wording.laterality[finding.laterality]} " if finding.laterality else ""
-    parts = [f"{side}{wording.findings[finding.kind]}", *_attributes(finding, wording)]
+    name = wording.findings[finding.kind]
+    if finding.laterality:
+        side = wording.laterality[finding.laterality]
+        name = wording.markers.sided.format(side=side, finding=name)
+    parts = [name, *_attributes(finding, wording)]
     return f"{', '.join(parts)}{_certainty(finding, wording)}"
 
 
@@ -50,7 +53,9 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
     words = wording.conclusion
     sentences = [banner(reading, wording)]
     if reading.outside_intended_use:
-        sentences.append(words.outside.format(reason=_stripped(reading.outside_intended_use)))
+        sentences.append(
+            words.outside.format(reason=_stripped(reading.outside_intended_use, wording))
+        )
     if reading.model.statement:
         sentences.append(words.statement.format(statement=_generated(reading.model.statement)))
     sentences.extend(_contradicted(reading, wording))
@@ -60,7 +65,8 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
         sentences.append(template.format(ratio=f"{reading.ratio.value:.2f}"))
     if reading.impression:
         sentences.append(words.impression.format(text=_generated(reading.impression)))
-    proposal = words.priority.format(priority=decision.priority.value, words=decision.words)
+    reason = wording.rules.get(decision.rule, decision.words)
+    proposal = words.priority.format(priority=decision.priority.value, words=reason)
     model = words.model.format(name=reading.model.name, version=reading.model.version)
     return clean_line(" ".join((*sentences, proposal, model)))
 
@@ -84,7 +90,7 @@ def _held(reading: Reading, wording: Wording) -> list[str]:
     devices = [f for f in reading.present if f.kind.is_device]
     sentences = [words.image_unknown]
     if reading.projection:
-        sentences = [words.image.format(projection=reading.projection)]
+        sentences = [words.image.format(projection=wording.phrase(reading.projection))]
     if found:
         sentences.append(words.present.format(findings=_phrases(found, wording)))
     elif all(f.presence is Presence.NOT_ASSESSED for f in reading.findings):
@@ -119,7 +125,7 @@ def stage_texts(reading: Reading, wording: Wording) -> dict[StageKey, str]:
     texts = {}
     for stage, found in lines.items():
         if stage in skipped:
-            found = [words.skipped.format(reason=_stripped(skipped[stage]))]
+            found = [words.skipped.format(reason=_stripped(skipped[stage], wording))]
         refused = sum(turn.stage is stage and not turn.accepted for turn in reading.turns)
         note = [words.refused.format(count=refused)] if refused else []
         cleaned = [clean_line(line, LONGEST_GENERATED) for line in (*found, *note)]
@@ -132,7 +138,7 @@ def _quality(reading: Reading, wording: Wording) -> list[str]:
     words = wording.stages
     lines = []
     if reading.projection:
-        lines.append(words.projection.format(projection=reading.projection))
+        lines.append(words.projection.format(projection=wording.phrase(reading.projection)))
     items = [
         f"{wording.quality_dimensions.get(name, name)} {wording.quality.get(grade, grade)}"
         for name, grade in reading.quality.items()
@@ -158,7 +164,10 @@ def _presence(reading: Reading, wording: Wording) -> list[str]:
             named = [_with_probability(f, wording) for f in found]
             lines.append(template.format(findings=", ".join(named)))
     lines += _confidence(reading, wording)
-    lines += [words.trace.format(section=p.section.value, text=p.text) for p in reading.trace]
+    lines += [
+        words.trace.format(section=wording.phrase(part.section.value), text=part.text)
+        for part in reading.trace
+    ]
     return lines + _open_answers(reading, StageKey.FINDINGS, "other", wording)
 
 
@@ -272,8 +281,8 @@ def _with_probability(finding: Finding, wording: Wording) -> str:
     return name if finding.probability is None else f"{name} {percent(finding.probability)}"
 
 
-def _stripped(reason: str) -> str:
-    return clean_line(reason, LONGEST_GENERATED).rstrip(".")
+def _stripped(reason: str, wording: Wording) -> str:
+    return wording.phrase(clean_line(reason, LONGEST_GENERATED).rstrip("."))
 
 
 def _generated(text: str) -> str:

@@ -52,7 +52,8 @@ def _reports(
     """One report for each shape that is wanted; without a destination, the default shape."""
     wanted: dict[SrProfile, list[str]] = {}
     for peer in destinations:
-        wanted.setdefault(peer.sr_profile, []).append(peer.name)
+        if peer.sr_profile != "none":
+            wanted.setdefault(peer.sr_profile, []).append(peer.name)
     built = []
     for profile, names in (wanted or {"viewer": []}).items():
         kind = REPORT_KINDS[profile]

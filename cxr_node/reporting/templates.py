@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from cxr_node.domain.errors import ConfigurationError
 from cxr_node.reporting.codes import Codes
 from cxr_node.reporting.priority_rules import PriorityPolicy
+from cxr_node.reporting.template_source import Source, digest, located, merged, place, read_source
 from cxr_node.reporting.wording import Wording
 
 CODES = "codes.yaml"
-WORDING = "wording.en.yaml"
 PRIORITY = "priority/default.yaml"
-FILES = (CODES, WORDING, PRIORITY)
+_WORDING = re.compile(r"wording\.([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)\.yaml")
+_PLACE = re.compile(r"Value error, ([a-z_]+(?:\.[a-z0-9_]+)*): ")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,32 +33,58 @@ class Templates:
     wording: Wording
     priority: PriorityPolicy
     version: str
-    """Digest of all files: it changes whenever any of them does."""
+    """Digest of all files: it changes whenever what one of them says does."""
     policy_version: str
     """Declared version of the priority rules and the digest of that file, at most 32 long."""
 
 
-def load_templates(override: Path | None = None) -> Templates:
-    """The shipped templates; files of the same name in ``override`` take their place.
+def wording_file(language: str) -> str:
+    """Name of the file with the words of a language (RFC 5646 tag)."""
+    return f"wording.{language}.yaml"
 
-    Raises :class:`ConfigurationError` naming the file and the reason.
+
+def load_templates(override: Path | None = None, language: str = "en") -> Templates:
+    """The shipped templates, with what a site's files of the same names say otherwise.
+
+    Raises :class:`ConfigurationError` naming file, line and reason.
     """
-    contents = {name: _shipped(name) for name in FILES}
-    sources = {name: f"sr_templates/{name}" for name in FILES}
-    for name, path in _overrides(override).items():
-        contents[name], sources[name] = _read(path), str(path)
-    policy = _parse(PriorityPolicy, contents[PRIORITY], sources[PRIORITY])
+    site = _overrides(override)
+    words = wording_file(language)
+    loaded = {name: _sources(name, site) for name in (CODES, words, PRIORITY)}
+    contents = {name: _together(found) for name, found in loaded.items()}
+    policy = _parse(PriorityPolicy, contents[PRIORITY], loaded[PRIORITY])
+    wording = _parse(Wording, contents[words], loaded[words])
+    if wording.language.value.lower() != language.lower():
+        where = place(("language", "value"), (), loaded[words])
+        raise ConfigurationError(f"{where}: language.value: the file is named for {language}")
     return Templates(
-        codes=_parse(Codes, contents[CODES], sources[CODES]),
-        wording=_parse(Wording, contents[WORDING], sources[WORDING]),
+        codes=_parse(Codes, contents[CODES], loaded[CODES]),
+        wording=wording,
         priority=policy,
-        version=_digest(*(contents[name] for name in FILES))[:16],
-        policy_version=f"{policy.version}+{_digest(contents[PRIORITY])[:12]}",
+        version=digest(*contents.values())[:16],
+        policy_version=f"{policy.version}+{digest(contents[PRIORITY])[:12]}",
     )
 
 
-def _shipped(name: str) -> bytes:
-    return resources.files("sr_templates").joinpath(*name.split("/")).read_bytes()
+def _sources(name: str, site: dict[str, Path]) -> list[Source]:
+    """The site's file, then the shipped one; either may be missing, not both."""
+    found = []
+    if name in site:
+        found.append(read_source(_read(site[name]), str(site[name])))
+    shipped = resources.files("sr_templates").joinpath(*name.split("/"))
+    if shipped.is_file():
+        found.append(read_source(shipped.read_bytes(), f"sr_templates/{name}"))
+    if not found:
+        raise ConfigurationError(f"templates.language: there is no {name}, shipped or of the site")
+    return found
+
+
+def _together(sources: list[Source]) -> object:
+    """What the site says on top of what is shipped; an empty file says nothing."""
+    found: object = {}
+    for source in reversed(sources):
+        found = merged(found, {} if source.content is None else source.content)
+    return found
 
 
 def _overrides(folder: Path | None) -> dict[str, Path]:
@@ -67,8 +94,9 @@ def _overrides(folder: Path | None) -> dict[str, Path]:
         raise ConfigurationError(f"{folder}: the folder of template overrides does not exist")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.yaml")}
     for name, path in sorted(found.items()):
-        if name not in FILES:
-            raise ConfigurationError(f"{path}: overrides nothing; known are {', '.join(FILES)}")
+        if name not in (CODES, PRIORITY) and not _WORDING.fullmatch(name):
+            known = f"{CODES}, {PRIORITY}, {wording_file('<language>')}"
+            raise ConfigurationError(f"{path}: overrides nothing; known are {known}")
     return found
 
 
@@ -79,26 +107,18 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _parse(model: type[Model], content: bytes, source: str) -> Model:
+def _parse(model: type[Model], content: object, sources: list[Source]) -> Model:
     try:
-        return model.model_validate(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{source}: not valid YAML: {reason}") from error
+        return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source)) from error
+        problems = error.errors(include_url=False, include_input=False)
+        lines = [_explain(problem, content, sources) for problem in problems]
+        raise ConfigurationError("\n".join(lines)) from error
 
 
-def _explain(error: ValidationError, source: str) -> str:
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "file"
-        lines.append(f"{source}: {key}: {problem['msg']}")
-    return "\n".join(lines)
-
-
-def _digest(*contents: bytes) -> str:
-    whole = hashlib.sha256()
-    for content in contents:
-        whole.update(hashlib.sha256(content).digest())
-    return whole.hexdigest()
+def _explain(problem: ErrorDetails, content: object, sources: list[Source]) -> str:
+    path = located(problem["loc"], content)
+    named = _PLACE.match(problem["msg"])
+    inner = tuple(named[1].split(".")) if named else ()
+    where = place(path, inner, sources)
+    return f"{where}: {'.'.join(path) or 'file'}: {problem['msg']}"

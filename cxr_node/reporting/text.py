@@ -26,6 +26,13 @@ _PLAIN = str.maketrans(
         "≤": "<=",
         "×": "x",
         "\u00a0": " ",
+        "ä": "ae",
+        "ö": "oe",
+        "ü": "ue",
+        "Ä": "Ae",
+        "Ö": "Oe",
+        "Ü": "Ue",
+        "ß": "ss",
     }
 )
 # Control, format (bidirectional overrides, zero widths), surrogate, private, unassigned.

@@ -51,6 +51,7 @@ class Markers(Sentences):
     read: str = _names()
     comment: str = _names("finding")
     tracking: str = _names("number finding")
+    sided: str = _names("side finding")
     uncertain: str = _names("finding")
     absent: str = _names("finding")
     ratio: str = _names()
@@ -196,6 +197,10 @@ class Wording(Entry):
     next_steps: dict[str, str]
     stage_titles: dict[StageKey, str]
     step_names: dict[StageKey, str]
+    rules: dict[str, str] = Field(default_factory=dict)
+    """Id of a priority rule to its words, where they differ from those in the rule."""
+    phrases: dict[str, str] = Field(default_factory=dict)
+    """What other parts of the node say in English to the same in this language."""
     markers: Markers
     series: SeriesWords
     page: PageWords
@@ -204,13 +209,17 @@ class Wording(Entry):
     roles: dict[PersonRole, str]
     stages: StageWords
 
+    def phrase(self, english: str) -> str:
+        """A phrase of another part of the node in this language, if it is known."""
+        return self.phrases.get(english, english)
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         complete("findings", set(self.findings), values(FindingKind))
         complete("short_findings", set(self.short_findings), values(FindingKind))
         for kind, name in self.short_findings.items():
             if len(name) > SHORT_NAME:
-                raise ValueError(f"short_findings: {kind} is longer than {SHORT_NAME} characters")
+                raise ValueError(f"short_findings.{kind}: longer than {SHORT_NAME} characters")
         complete("laterality", set(self.laterality), values(Laterality))
         complete("side_letters", set(self.side_letters), values(Laterality))
         complete("zones", set(self.zones), values(Zone))

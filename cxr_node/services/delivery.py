@@ -1,7 +1,8 @@
 """The outbox: every result object to every destination, until the destination said 0x0000.
 
 A temporary refusal is tried again with growing pauses; a permanent one is parked and
-shown, never called sent (transaction T6).
+shown, never called sent (transaction T6). A report in a class that the destination does
+not take goes in the older class instead.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pydicom import Dataset, dcmread
 from sqlalchemy.orm import Session
 
 from cxr_node.config import DeliverySection
-from cxr_node.domain.errors import LeaseLost, Undeliverable
+from cxr_node.domain.errors import ClassNotTaken, LeaseLost, Undeliverable
 from cxr_node.domain.events import Event, emit
+from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
-from cxr_node.domain.ports import Clock, ObjectSender
+from cxr_node.domain.ports import Clock, ObjectSender, Spool, SpooledFile
 from cxr_node.domain.study import StudyState
+from cxr_node.reporting.measurement_report import encode, predecessor_uid
+from cxr_node.reporting.other_class import as_comprehensive
 from cxr_node.store import outbox, studies
 from cxr_node.store.database import Database
 from cxr_node.store.outbox import DueDelivery
@@ -27,11 +32,18 @@ class Delivery:
     """Sends what is due."""
 
     def __init__(
-        self, *, db: Database, clock: Clock, sender: ObjectSender, limits: DeliverySection
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        sender: ObjectSender,
+        spool: Spool,
+        limits: DeliverySection,
     ) -> None:
         self._db = db
         self._clock = clock
         self._sender = sender
+        self._spool = spool
         self._limits = limits
 
     def work(self) -> int:
@@ -52,6 +64,8 @@ class Delivery:
     def _deliver(self, due: DueDelivery) -> None:
         try:
             status = self._sender.send(due.destination, Path(due.path))
+        except ClassNotTaken as error:
+            self._in_other_class(due, error)
         except Undeliverable as error:
             self._refused(due, error)
         else:
@@ -63,6 +77,23 @@ class Delivery:
             outbox.settle_sent(session, due, status, now)
             self._close_revision(session, due, now)
         emit(Event.DELIVERY_SENT, peer=due.destination, status=status, attempt=due.attempts)
+
+    def _in_other_class(self, due: DueDelivery, error: ClassNotTaken) -> None:
+        """Put the same report in the older class in its place; park what has none."""
+        with self._db.read() as session:
+            report = as_comprehensive(
+                dcmread(due.path), lambda uid: outbox.has_object(session, uid)
+            )
+        if report is None:
+            self._park(due, error, self._clock.now())
+            return
+        file = self._spool.write(Uid(str(report.SOPInstanceUID)), encode(report))
+        now = self._clock.now()
+        with self._db.begin() as session:
+            row = _record_other(session, due, report, file, now)
+            outbox.settle_replaced(session, due, row.id, now)
+            self._close_revision(session, due, now)
+        emit(Event.DELIVERY_OTHER_CLASS, peer=due.destination)
 
     def _refused(self, due: DueDelivery, error: Undeliverable) -> None:
         now = self._clock.now()
@@ -103,6 +134,23 @@ class Delivery:
             return
         studies.move(session, revision_pk, StudyState.DELIVERED, now)
         studies.mark(session, revision_pk, Milestone.DELIVERED, now)
+
+
+def _record_other(
+    session: Session, due: DueDelivery, report: Dataset, file: SpooledFile, now: datetime
+) -> ResultObjectRow:
+    first = session.get_one(ResultObjectRow, due.object_pk)
+    return outbox.add_object(
+        session,
+        first.revision_pk,
+        kind=f"{first.kind}-2d",
+        sop_class_uid=str(report.SOPClassUID),
+        sop_instance_uid=str(report.SOPInstanceUID),
+        series_uid=str(report.SeriesInstanceUID),
+        predecessor_uid=predecessor_uid(report),
+        file=file,
+        now=now,
+    )
 
 
 def _parked_destinations(session: Session, revision_pk: int) -> list[DeliveryRow]:

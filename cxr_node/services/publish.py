@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydicom import Dataset
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -25,7 +24,7 @@ from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell, Progress, Spool, SpooledFile
 from cxr_node.domain.priority import RANK, PriorityDecision
 from cxr_node.domain.study import StudyState
-from cxr_node.reporting.measurement_report import ReportRequest, SrClass, encode
+from cxr_node.reporting.measurement_report import ReportRequest, SrClass, encode, predecessor_uid
 from cxr_node.reporting.study_objects import REPORT_KINDS, StudyObject, build_objects
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.prioritise import decide
@@ -160,7 +159,7 @@ class Publish:
             sop_class_uid=str(made.dataset.SOPClassUID),
             sop_instance_uid=name.text,
             series_uid=str(made.dataset.SeriesInstanceUID),
-            predecessor_uid=_predecessor(made.dataset),
+            predecessor_uid=predecessor_uid(made.dataset),
             destinations=made.destinations,
             file=self._spool.write(name, encode(made.dataset)),
         )
@@ -185,14 +184,6 @@ class Publish:
                 studies.move(session, claim.revision_pk, StudyState.DELIVERED, now)
                 studies.mark(session, claim.revision_pk, Milestone.DELIVERED, now)
             studies.supersede_earlier(session, inputs.study_pk, newer or inputs.number, now)
-
-
-def _predecessor(report: Dataset) -> str:
-    """SOP Instance UID of the document that this one replaces; empty without one."""
-    for study in report.get("PredecessorDocumentsSequence") or ():
-        for series in study.ReferencedSeriesSequence:
-            return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
-    return ""
 
 
 def _record(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cxr_node.domain.errors import LeaseLost
@@ -194,6 +194,34 @@ def settle_retry(
 def settle_parked(session: Session, due: DueDelivery, *, error: str, status: int | None) -> None:
     """The destination will not take it; a person must act."""
     _settle(session, due, DeliveryState.PARKED, error=error, status=status)
+
+
+def settle_replaced(session: Session, due: DueDelivery, object_pk: int, now: datetime) -> None:
+    """Another object takes the place of this one on the way to its destination, at once."""
+    asked = select(DeliveryRow.id).filter_by(object_pk=object_pk, destination=due.destination)
+    held = (
+        DeliveryRow.id == due.delivery_pk,
+        DeliveryRow.token == due.token,
+        DeliveryRow.state == DeliveryState.SENDING.value,
+    )
+    if session.scalar(asked) is not None:
+        changed = rows_changed(session, delete(DeliveryRow).where(*held))
+    else:
+        moved = {
+            "object_pk": object_pk,
+            "state": DeliveryState.WAITING.value,
+            "lease_until": None,
+            "next_attempt_at": now,
+        }
+        changed = rows_changed(session, update(DeliveryRow).where(*held).values(moved))
+    if changed != 1:
+        raise LeaseLost(f"delivery {due.delivery_pk} is held by another sender")
+
+
+def has_object(session: Session, sop_instance_uid: str) -> bool:
+    """Whether an object of that UID was ever built."""
+    statement = select(ResultObjectRow.id).filter_by(sop_instance_uid=sop_instance_uid)
+    return session.scalar(statement) is not None
 
 
 def _settle(

@@ -20,6 +20,7 @@ from tests.instances import NOW, add_study, spooled
 from tests.readings import sample_reading
 
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
+OLDER_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 
 
 def _object(
@@ -89,6 +90,51 @@ def test_parked_is_settled_until_replayed(database: Database) -> None:
     with database.begin() as session:
         outbox.replay_deliveries(session, revision, NOW)
     assert [due.attempts for due in _due(database)] == [1]
+
+
+def _second(database: Database, revision: int, destinations: tuple[str, ...] = ()) -> int:
+    """Another object of the same revision."""
+    with database.begin() as session:
+        row = outbox.add_object(
+            session,
+            revision,
+            kind="sr-2d",
+            sop_class_uid=OLDER_SR,
+            sop_instance_uid="2.25.77",
+            series_uid="2.25.78",
+            predecessor_uid="",
+            file=spooled("the same in the older class"),
+            now=NOW,
+        )
+        for name in destinations:
+            outbox.add_delivery(session, row.id, name, NOW)
+        return row.id
+
+
+def test_another_object_takes_the_place_of_one_that_is_not_taken(database: Database) -> None:
+    revision, _ = _object(database)
+    (due,) = _due(database)
+    other = _second(database, revision)
+    with database.begin() as session:
+        assert outbox.has_object(session, "2.25.77")
+        assert not outbox.has_object(session, "2.25.79")
+        outbox.settle_replaced(session, due, other, NOW)
+        assert outbox.unsettled(session, revision) == 1
+    (moved,) = _due(database)
+    assert (moved.object_pk, moved.destination, moved.attempts) == (other, "PACS", 2)
+    with pytest.raises(LeaseLost), database.begin() as session:
+        outbox.settle_replaced(session, due, other, NOW)
+
+
+def test_a_destination_gets_the_other_object_once(database: Database) -> None:
+    revision, object_pk = _object(database)
+    (due,) = _due(database, limit=1)
+    _second(database, revision, ("PACS",))
+    with database.begin() as session:
+        other = session.query(DeliveryRow).filter(DeliveryRow.object_pk != object_pk).one()
+        outbox.settle_replaced(session, due, other.object_pk, NOW)
+    with database.read() as session:
+        assert [row.id for row in session.query(DeliveryRow)] == [other.id]
 
 
 def test_a_sender_that_died_loses_its_delivery(database: Database) -> None:

@@ -12,7 +12,9 @@ from pydicom import dcmread
 
 from cxr_node.domain.findings import FindingKind, Presence, Reading
 from cxr_node.reporting.measurement_report import build_report
-from tests.readings import MODEL, finding, sample_reading
+from cxr_node.reporting.other_class import as_comprehensive
+from cxr_node.reporting.templates import load_templates
+from tests.readings import MODEL, contradicted, finding, sample_reading
 from tests.reports import built, reading_of, request, source_file, write
 from tests.validators import dciodvfy
 
@@ -25,8 +27,9 @@ PRESENT = tuple(finding(kind, 0.97) for kind in FindingKind)
 # The Device UID of a contributing equipment is newer than the tool's list of attributes.
 KNOWN = "ContributingEquipmentSequence(0018,a001)[1]/DeviceUID(0018,1002)"
 
+PROFILES = ("viewer", "air", "ohif-native")
 READINGS: dict[str, Reading] = {
-    "everything": sample_reading(),
+    "everything": contradicted(),
     "nothing present": sample_reading(findings=ABSENT, ratio=None, abnormal=0.02, advice=None),
     "nothing assessed": sample_reading(findings=UNASSESSED, ratio=None, abnormal=None, quality={}),
     "all uncertain": sample_reading(findings=UNSURE),
@@ -68,9 +71,25 @@ def check(path: Path) -> None:
     assert [line for line in warnings if KNOWN not in line] == []
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", READINGS)
-def test_every_kind_of_reading_gives_a_valid_report(name: str, tmp_path: Path) -> None:
-    check(write(built(tmp_path, READINGS[name]), tmp_path))
+def test_every_kind_of_reading_gives_a_valid_report_in_every_shape(
+    name: str, profile: str, tmp_path: Path
+) -> None:
+    check(write(built(tmp_path, READINGS[name], sr_profile=profile), tmp_path))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_same_report_in_the_older_class_is_valid(profile: str, tmp_path: Path) -> None:
+    first = write(built(tmp_path, contradicted(), sr_profile=profile), tmp_path)
+    other = as_comprehensive(dcmread(first), lambda uid: False)
+    assert other is not None
+    check(write(other, tmp_path, "older.dcm"))
+
+
+def test_a_german_report_is_valid(tmp_path: Path) -> None:
+    german = load_templates(language="de")
+    check(write(built(tmp_path, contradicted(), templates=german), tmp_path))
 
 
 def test_both_classes_are_valid_with_a_predecessor(tmp_path: Path) -> None:

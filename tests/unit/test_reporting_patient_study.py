@@ -44,6 +44,11 @@ def item(**values: str) -> Dataset:
         ("Yamada^Tarou=山田^太郎=やまだ^たろう", ["", "ISO 2022 IR 87"]),
         ("Łukasz^Żółw", ["ISO_IR 101"]),
         ("محمد^علي", ["ISO_IR 192"]),
+        ("قباني^لنزار", ["ISO_IR 127"]),
+        ("Люксембург^Роза", ["ISO_IR 144"]),
+        ("שרון^דבורה", ["ISO_IR 138"]),
+        ("ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう", ["ISO 2022 IR 13", "ISO 2022 IR 87"]),
+        ("Hong^Gildong=洪^吉洞=홍^길동", ["", "ISO 2022 IR 149"]),
     ],
 )
 def test_names_keep_their_bytes_and_character_set(
