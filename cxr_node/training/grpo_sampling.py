@@ -186,7 +186,13 @@ class _Text:
 
     def piece(self) -> Piece:
         stem = self.talk.pending
-        return Piece(self.talk.seat, self.talk.delta, stem, [len(stem) - 1])
+        return Piece(
+            self.talk.seat,
+            self.talk.delta,
+            stem,
+            [len(stem) - 1],
+            opening=self.talk.opening,
+        )
 
     def hear(self, token: int) -> None:
         self._drawn.append(token)
