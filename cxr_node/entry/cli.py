@@ -22,6 +22,7 @@ from cxr_node.entry import (
     model_verbs,
     phantom_verbs,
     review_verbs,
+    train_verbs,
 )
 from cxr_node.entry.options import ConfigOption, configuration, console, found
 from cxr_node.reasoning.prompts import FollowUpPreset
@@ -41,6 +42,7 @@ app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
 app.add_typer(canary_verbs.app, name="canary")
 app.add_typer(dialogue_verbs.app, name="dialogues")
+app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
 
 

@@ -172,6 +172,22 @@ class EngineModel(_Frozen):
     versions: str = Field("", description="server versions that were tried, as in >=0.10,<0.15")
 
 
+class Lineage(_Frozen):
+    """Where weights came from that were taught further here, so that it can be done again."""
+
+    method: str = Field(min_length=1)
+    base: str
+    """Name and version of the model that was taught."""
+    base_digest: str
+    """Its identity, which covers every file."""
+    data: dict[str, str]
+    """File name of every file of dialogues, or a name of generated data, with its SHA-256."""
+    command: str
+    """What was asked for, with the names of files alone."""
+    figures: dict[str, float] = {}
+    """Counts of what was taught and the last figures of the run."""
+
+
 class PictureSize(_Frozen):
     """The image policy as the manifest writes it."""
 
@@ -203,6 +219,8 @@ class Manifest(_Frozen):
     accelerator_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     files: dict[str, str]
     """Every other file of the folder, by name, with its SHA-256 (hex)."""
+    lineage: Lineage | None = None
+    """For weights that were taught further by a site."""
 
     @property
     def scaffolding(self) -> Chat:
@@ -324,7 +342,9 @@ def write_manifest(folder: Path, sealed: Manifest) -> None:
 
 def identity(manifest: Manifest) -> ModelIdentity:
     """Who speaks. The digest covers the manifest, which covers every file."""
-    canonical = json.dumps(manifest.model_dump(mode="json"), sort_keys=True).encode("utf-8")
+    absent = None if manifest.lineage else {"lineage"}  # older models keep their identity
+    told = manifest.model_dump(mode="json", exclude=absent)
+    canonical = json.dumps(told, sort_keys=True).encode("utf-8")
     digest = hashlib.sha256(canonical).hexdigest()
     return ModelIdentity(
         name=manifest.name,

@@ -25,12 +25,14 @@ from cxr_node.reasoning.families import family_of, manifest_for
 from cxr_node.reasoning.model_source import Source, inspect
 from cxr_node.reasoning.profiles import (
     BLOCK,
+    MANIFEST,
     Architecture,
     EngineModel,
     Family,
     Hashed,
     Manifest,
     load_manifest,
+    verify,
     write_manifest,
 )
 
@@ -149,6 +151,52 @@ def add(
             f"{error.filename or base}: {error.strerror}; nothing was added"
         ) from error
     return sealed
+
+
+def add_taught(
+    base: Path, folder: Path, name: str, *, person: str, clock: Clock, reserve_bytes: int
+) -> Manifest:
+    """Add a model that was taught further by this node: sealed already, with its lineage.
+
+    Its manifest is kept but for the name, and ``person`` acknowledges the licence of the weights
+    that it was taught from. Raises :class:`ModelRefused`; nothing is left behind then.
+    """
+    if not person.strip():
+        raise ModelRefused("a licence is acknowledged by a person: give a name")
+    manifest = taught(folder)
+    verify(folder, manifest)
+    _check_name(base, name)
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_room(base, registered(folder).size, reserve_bytes)
+    try:
+        with _aside(base, name) as made:
+            for path in manifest.files:
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / path, made / path)
+            sealed = manifest.model_copy(update={"name": name})
+            write_manifest(made, sealed)
+            verify(made, sealed)
+            terms = family_of(sealed.family).terms.notice
+            acknowledge(made, sealed, person=person.strip(), at=clock.now(), terms=terms)
+            _sync(made)
+            made.rename(base / name)
+            _sync(base)
+    except OSError as error:
+        raise ModelRefused(
+            f"{error.filename or base}: {error.strerror}; nothing was added"
+        ) from error
+    return sealed
+
+
+def taught(folder: Path) -> Manifest:
+    """The manifest of a model that was taught further here. Raises :class:`ModelRefused`."""
+    manifest = load_manifest(folder)
+    if manifest.lineage is None:
+        raise ModelRefused(
+            f"{folder / MANIFEST}: this already is a model folder of a node; name it in "
+            f"model.path, or remove {MANIFEST} to add it as a new model"
+        )
+    return manifest
 
 
 def _fill(folder: Path, draft: Manifest, wish: Wish, copied: Hashed) -> Manifest:

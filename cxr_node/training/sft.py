@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from datasets import Dataset
-from peft import LoraConfig
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
+from transformers import PreTrainedTokenizerFast, PrinterCallback
 from transformers.utils import logging as library_logging
 from trl import SFTConfig
 
 from cxr_node.training.run_folder import RunFolder, offline
 from cxr_node.training.sft_samples import Collate, Samples
 from cxr_node.training.sft_trainer import DialogueTrainer, SideLoss
-from cxr_node.training.trainer_parts import Watch, Watched
+from cxr_node.training.trainer_parts import StopAfter, Watch, Watched, adapters, released
 
 Schedule = Literal["flat", "cosine"]
 Optimiser = Literal["adamw", "muon"]
@@ -89,13 +88,16 @@ def fine_tune(
         train_dataset=Dataset.from_dict({"number": list(range(len(samples)))}),
         data_collator=Collate(samples, network.config.image_token_id, _pad(network)),
         processing_class=PreTrainedTokenizerFast(tokenizer_object=tokenizer),
-        peft_config=_adapters(settings.lora),
-        callbacks=[Watched(run.plot(title, settings.steps), watch), *_stop(stop_after)],
+        peft_config=adapters(settings.lora),
+        callbacks=[
+            Watched(run.plot(title, settings.steps), watch),
+            StopAfter(stop_after or settings.steps),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     newest = run.newest()
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    return _released(trainer, *kept)
+    return released(trainer, *kept)
 
 
 def _arguments(run: RunFolder, settings: Settings) -> SFTConfig:
@@ -137,39 +139,6 @@ def _options(run: RunFolder, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _adapters(rank: int) -> LoraConfig | None:
-    if not rank:
-        return None
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
-
-
-def _released(trainer: DialogueTrainer, config: Any, generation_config: Any) -> Any:
-    """The network as it was given, but for its weights: nothing of the libraries stays on it."""
-    network = trainer.network
-    if hasattr(trainer.model, "peft_config"):
-        network = trainer.model.merge_and_unload()
-    for name in ("forward", "_original_forward"):
-        vars(network).pop(name, None)
-    network.config, network.generation_config = config, generation_config
-    network.train(False)
-    return network
-
-
 def _pad(network: Any) -> int:
     """Any token will do: padding is behind everything that is learned."""
     return network.config.get_text_config().pad_token_id or 0
-
-
-def _stop(after: int | None) -> list[TrainerCallback]:
-    return [] if after is None else [_StopAfter(after)]
-
-
-class _StopAfter(TrainerCallback):
-    """Ends a run early, as an interruption would, but with a checkpoint."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step >= self._steps:
-            control.should_save = control.should_training_stop = True
