@@ -33,13 +33,7 @@ STUDY = "1.2.3.4.5"
 
 def peer(name: str, **changes: Any) -> PeerSection:
     """A destination that is never called here."""
-    usual = {
-        "ae_title": name,
-        "host": "127.0.0.1",
-        "port": 1,
-        "receives_results": True,
-        "objects": (),
-    }
+    usual = {"ae_title": name, "host": "127.0.0.1", "port": 1, "receives_results": True}
     return PeerSection(name=name, **{**usual, **changes})
 
 

@@ -10,6 +10,7 @@ import typer
 
 from cxr_node.domain.findings import ReadingKind
 from cxr_node.entry.options import ConfigOption, configuration, with_model
+from cxr_node.evaluation.context import Context
 
 app = typer.Typer(
     help="Grade the model; writes metrics.json and report.html. A stopped run goes on.",
@@ -50,6 +51,9 @@ def phantoms(
         bool, typer.Option("--dicom", help="Read them from files of several makers (phantom-2).")
     ] = False,
     triage: TriageOption = False,
+    context: Annotated[
+        Context, typer.Option(help="What a question sees of earlier answers.")
+    ] = Context.OWN,
     batch: BatchOption = 8,
     model: ModelOption = "",
     resamples: ResamplesOption = 1000,
@@ -69,7 +73,8 @@ def phantoms(
     )
     chosen = with_model(configuration(config), model)
     with phantom_set(wish, chosen.imaging) as items:
-        EvaluationRun(chosen, out, wish.kind, batch, resamples).read(items, wish.words)
+        run = EvaluationRun(chosen, out, wish.kind, batch, resamples, context)
+        run.read(items, wish.words)
 
 
 @app.command(epilog="Example: cxr-node evaluate images labels.csv --root films/ --out evaluation")

@@ -12,9 +12,10 @@ from rich.text import Text
 from cxr_node.config import Configuration
 from cxr_node.domain.errors import ConfigurationError
 from cxr_node.domain.findings import ModelIdentity, ReadingKind
-from cxr_node.domain.ports import SystemClock
+from cxr_node.domain.ports import SystemClock, VisionModel
 from cxr_node.entry.options import console
 from cxr_node.evaluation.cases import Case
+from cxr_node.evaluation.context import Context, ContextModel
 from cxr_node.evaluation.items import Item
 from cxr_node.evaluation.report import figure, interval, render
 from cxr_node.evaluation.resampling import Estimate
@@ -22,7 +23,7 @@ from cxr_node.evaluation.run import CaseStore, Evaluator
 from cxr_node.evaluation.summary import About, Evaluation, as_json, evaluate
 from cxr_node.reasoning.assemble import OUTSIDE_PHANTOMS
 from cxr_node.reasoning.open_model import open_model, read_identity
-from cxr_node.reasoning.profiles import PHANTOMS
+from cxr_node.reasoning.profiles import PHANTOMS, ProfiledModel
 
 
 class EvaluationRun:
@@ -35,7 +36,9 @@ class EvaluationRun:
         kind: ReadingKind,
         batch: int,
         resamples: int,
+        context: Context = Context.OWN,
     ) -> None:
+        self._context = context
         self._config = config
         self._out = out
         self._kind = kind
@@ -54,6 +57,9 @@ class EvaluationRun:
         chosen = self._config.model
         who = read_identity(chosen.path, cache=self._config.models_dir)
         run = {"source": words, "asked": self._kind.value, "digest": who.digest}
+        if self._context is not Context.OWN:
+            run["context"] = self._context.value
+            words = f"{words}; context of a question: {self._context.value}"
         store = CaseStore(self._out, run)
         model = open_model(
             chosen.path,
@@ -62,7 +68,8 @@ class EvaluationRun:
             cache=self._config.models_dir,
             engine=self._config.engine,
         )
-        evaluator = Evaluator(model, SystemClock(), self._batch)
+        shown = model if self._context is Context.OWN else _in_context(model, self._context)
+        evaluator = Evaluator(shown, SystemClock(), self._batch)
         columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress("{task.description}", *columns, console=console, transient=True) as bar:
             known = sum(item.key in store.cases for item in items)
@@ -70,6 +77,13 @@ class EvaluationRun:
             cases = evaluator.run(items, store, lambda _: bar.advance(task))
         told = tuple(note for note in notes if note)
         finish(cases, _about(who, words, told, real=real), self._out, self._resamples)
+
+
+def _in_context(model: VisionModel, context: Context) -> ContextModel:
+    """Raises :class:`ConfigurationError` for a model without a profile of its own."""
+    if not isinstance(model, ProfiledModel):
+        raise ConfigurationError("this model has no profile: its context cannot be changed")
+    return ContextModel(model, context)
 
 
 def _about(who: ModelIdentity, words: str, notes: tuple[str, ...], *, real: bool) -> About:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from cxr_node.domain.errors import ConfigurationError, NotConformant, NotReadable
 from cxr_node.domain.ports import Clock, VisionModel
 from cxr_node.evaluation.cases import Case
+from cxr_node.evaluation.context import ContextModel
 from cxr_node.evaluation.items import Item
 from cxr_node.evaluation.truth import StudyTruth, grade
 from cxr_node.reasoning.profiles import Profile
@@ -90,8 +91,9 @@ class Evaluator:
     def __init__(
         self, model: VisionModel, clock: Clock, batch: int = 1, profile: Profile | None = None
     ) -> None:
-        """``profile`` stands in for the model's own."""
+        """``profile`` stands in for the model's own. A :class:`ContextModel` is told truths."""
         self._reader = StagedReader(model, profile)
+        self._told = model if isinstance(model, ContextModel) else None
         self._policy = model.image_policy
         self._clock = clock
         self._batch = batch
@@ -124,6 +126,8 @@ class Evaluator:
             request, truth = item.open(self._policy)
         except (NotReadable, NotConformant) as refusal:
             return Case(key=item.key, groups=dict(item.groups), failed=str(refusal))
+        if self._told is not None:
+            self._told.tell(truth)
         began, opened = self._clock.monotonic(), ExitStack()
         reading = opened.enter_context(self._reader.begin(request))
         return _Seat(item, truth, reading, opened, self._clock.monotonic() - began)

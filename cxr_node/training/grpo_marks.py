@@ -7,7 +7,7 @@ was missed counts as wrong in its stage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cxr_node.domain.errors import AnswerRefused
@@ -17,7 +17,7 @@ from cxr_node.reasoning import boxes
 from cxr_node.reasoning.profiles import Profile
 from cxr_node.training.record_boxes import overlap
 from cxr_node.training.record_stages import QUESTIONS, answered_of
-from cxr_node.training.records import Record
+from cxr_node.training.records import Record, RecordTurn
 from cxr_node.training.rewards import Similarity, token_f1
 
 Asked = tuple[StageKey, str, str]
@@ -47,8 +47,13 @@ def turn_key(turn: Turn) -> Asked:
 
 def truth_of(record: Record) -> dict[Asked, str]:
     """The answers of a record to the node's own questions; other turns are left out."""
+    return truth_in(record.turns)
+
+
+def truth_in(turns: Iterable[RecordTurn]) -> dict[Asked, str]:
+    """The same of turns alone."""
     found: dict[Asked, str] = {}
-    for turn in record.turns:
+    for turn in turns:
         said = answered_of(turn)
         if said is None:
             continue

@@ -57,7 +57,7 @@ def _record(
     following: str | None = None,
 ) -> Record:
     return new_record(
-        shown(turns_of(_answered(film["stages"])), 1, earlier=1 if before else 0),
+        shown(turns_of(answered_stages(film["stages"])), 1, earlier=1 if before else 0),
         source=SOURCE,
         patient=_study(film),
         study=study,
@@ -68,7 +68,7 @@ def _record(
     )
 
 
-def _answered(stages: Mapping[str, Any]) -> Iterator[Answered]:
+def answered_stages(stages: Mapping[str, Any]) -> Iterator[Answered]:
     """The answers of all stages that were walked, in the order of the graph."""
     quality, findings = stages[_S.QUALITY_VIEW], stages[_S.FINDINGS]
     for name in ("projection", *QUALITY_DIMENSIONS, "limits"):

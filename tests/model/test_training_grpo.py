@@ -231,7 +231,10 @@ def test_the_trainer_sees_the_probabilities_that_were_drawn_from(
 
 def test_the_reward_rises(folder: Path, tmp_path: Path) -> None:
     run = fresh(tmp_path, "rising")
+    start = weights(load_model(folder, threads=1, device="cpu"))
     model = reinforced(folder, run, steps=12, group=8)
+    patches = "model.visual.patch_embed.proj.weight"
+    assert not torch.equal(weights(model)[patches], start[patches])  # the tower learns, too
     rewards = [figures["reward"] for figures in read_figures(run.figures)]
     assert len(rewards) == 12
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.3
