@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
+from cxr_node.domain.results import ResultKind
 
 SrProfile = Literal["viewer", "air", "ohif-native"]
 """Shape of the Structured Report: TID 1500 as viewers open it, as IHE AIR has it, or in the
@@ -61,6 +62,9 @@ class PeerSection(Section):
     receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
     sr_profile: SrProfile | Literal["none"] = Field(
         "viewer", description="shape of the Structured Report it gets"
+    )
+    objects: tuple[ResultKind, ...] = Field(
+        (ResultKind.PAGE,), description="what it gets besides: page, pdf, key-object, gsps, seg"
     )
 
     _check_ae = field_validator("ae_title")(_ae)

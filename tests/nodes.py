@@ -29,7 +29,12 @@ def script(folder: Path, **content: object) -> str:
 def destination(archive: ReceivingAE, name: str = "pacs") -> PeerSection:
     """The peer that makes ``archive`` a destination of results."""
     return PeerSection(
-        name=name, ae_title="PACS", host="127.0.0.1", port=archive.port, receives_results=True
+        name=name,
+        ae_title="PACS",
+        host="127.0.0.1",
+        port=archive.port,
+        receives_results=True,
+        objects=(),
     )
 
 

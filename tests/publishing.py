@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from cxr_node.config import PeerSection
+from cxr_node.domain.errors import NotReadable
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid
-from cxr_node.domain.instance import StudyFacts
+from cxr_node.domain.instance import PixelFacts, StudyFacts
 from cxr_node.domain.milestones import Milestone
-from cxr_node.domain.ports import FakeClock
+from cxr_node.domain.ports import FakeClock, ImagePolicy, ImageReader, PreparedImage
 from cxr_node.domain.study import StudyState
 from cxr_node.services.prioritise import decide
 from cxr_node.services.publish import Publish
@@ -25,7 +26,8 @@ from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind
 from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow
 from tests.instances import facts
-from tests.readings import IMAGE, SERIES, sample_reading
+from tests.page_examples import picture_of
+from tests.readings import IMAGE, SERIES, sample_image, sample_reading
 from tests.reports import source_file, templates
 
 STUDY = "1.2.3.4.5"
@@ -33,7 +35,13 @@ STUDY = "1.2.3.4.5"
 
 def peer(name: str, **changes: Any) -> PeerSection:
     """A destination that is never called here."""
-    usual = {"ae_title": name, "host": "127.0.0.1", "port": 1, "receives_results": True}
+    usual = {
+        "ae_title": name,
+        "host": "127.0.0.1",
+        "port": 1,
+        "receives_results": True,
+        "objects": (),
+    }
     return PeerSection(name=name, **{**usual, **changes})
 
 
@@ -46,6 +54,21 @@ class Bell:
 
 
 @dataclass
+class Pictures:
+    """Pictures without a decoder; ``refused`` says that none can be made."""
+
+    refused: bool = False
+
+    def inspect(self, path: Path, pixels: PixelFacts) -> None:
+        raise AssertionError("nobody inspects an image in order to publish")
+
+    def prepare(self, path: Path, instance: Uid, policy: ImagePolicy) -> PreparedImage:
+        if self.refused:
+            raise NotReadable("decode")
+        return picture_of(sample_image(sop_instance_uid=instance))
+
+
+@dataclass
 class Station:
     """A node's publishing side with one study in it."""
 
@@ -54,12 +77,14 @@ class Station:
     clock: FakeClock
     bell: Bell
     folder: Path
+    images: ImageReader = field(default_factory=lambda: Pictures())
 
     def publish(self, destinations: Sequence[str | PeerSection] = ("PACS",)) -> Publish:
         return Publish(
             db=self.db,
             spool=self.spool,
             clock=self.clock,
+            images=self.images,
             templates=templates(),
             sr_class="comprehensive-3d",
             station_name="CXR-NODE",

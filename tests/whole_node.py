@@ -36,7 +36,7 @@ def configuration(folder: Path, model: Path, shadow: Path | None = None) -> Conf
         f"[node]\ndata_dir = '{folder}'\nuid_key = 'test site'\n[spool]\nreserve_bytes = 0\n"
         f"[model]\npath = '{model}'\n{second}"
         "[[peer]]\nname = 'pacs'\nae_title = 'PACS'\nhost = '127.0.0.1'\nport = 104\n"
-        "receives_results = true\n"
+        "receives_results = true\nobjects = []\n"
     )
 
 

@@ -15,8 +15,10 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
+    EncapsulatedPDFStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
@@ -27,8 +29,10 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    KeyObjectSelectionDocumentStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -62,7 +66,14 @@ IMAGE_CLASSES = (
     SecondaryCaptureImageStorage,
 )
 
-RESULT_CLASSES = (ComprehensiveSRStorage, Comprehensive3DSRStorage)
+RESULT_CLASSES = (
+    ComprehensiveSRStorage,
+    Comprehensive3DSRStorage,
+    KeyObjectSelectionDocumentStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SegmentationStorage,
+    EncapsulatedPDFStorage,
+)
 """Accepted so that this node's own results, sent back by a PACS, are kept for the record."""
 
 

@@ -175,6 +175,7 @@ class Node:
             db=self.db,
             spool=self.spool,
             clock=self.clock,
+            images=self.images,
             templates=self.templates,
             sr_class=self.config.delivery.sr_class,
             station_name=self.config.node.station_name,

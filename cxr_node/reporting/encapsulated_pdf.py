@@ -6,6 +6,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
+from cxr_node.reporting.page.status import is_verified, status
 from cxr_node.reporting.result_series import ResultSeries, source_item
 
 _TITLE = ("18748-4", "LN", "Diagnostic imaging report")
@@ -14,7 +15,7 @@ _TITLE = ("18748-4", "LN", "Diagnostic imaging report")
 
 def encapsulated_pdf(series: ResultSeries, pdf: bytes) -> Dataset:
     """``pdf`` is a whole PDF file."""
-    words = series.request.templates.wording.page
+    reading, wording = series.request.reading, series.request.templates.wording
     made = _series(series)
     made.InstanceNumber = 1
     made.ContentDate = series.created.strftime("%Y%m%d")
@@ -22,8 +23,8 @@ def encapsulated_pdf(series: ResultSeries, pdf: bytes) -> Dataset:
     made.AcquisitionDateTime = None
     made.BurnedInAnnotation = "YES"
     made.RecognizableVisualFeatures = "NO"
-    made.DocumentTitle = f"{words.title}; {words.unverified}"
-    made.VerificationFlag = "UNVERIFIED"
+    made.DocumentTitle = f"{wording.page.title}; {status(reading, wording)}"
+    made.VerificationFlag = "VERIFIED" if is_verified(reading) else "UNVERIFIED"
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = _TITLE
     made.ConceptNameCodeSequence = [title]

@@ -14,6 +14,7 @@ from pydicom.sr.codedict import codes as standard
 from cxr_node.domain.findings import ImageReference, Reading
 from cxr_node.reporting.equipment import MODEL_NAME, manufacturer_of
 from cxr_node.reporting.page.content import headline
+from cxr_node.reporting.page.status import status
 from cxr_node.reporting.result_series import ResultSeries
 from cxr_node.reporting.text import clean_line, clean_name
 
@@ -24,10 +25,10 @@ def key_objects(series: ResultSeries) -> Dataset:
     """The images that show what was flagged, and the reason in words."""
     request = series.request
     wording = request.templates.wording
-    reason = wording.page.proposal.format(
-        priority=request.decision.priority, words=request.decision.words.rstrip(".")
-    )
-    told = [wording.page.unverified, reason, headline(request.reading, wording)]
+    decision = request.decision
+    words = wording.rules.get(decision.rule, decision.words).rstrip(".")
+    reason = wording.page.proposal.format(priority=decision.priority, words=words)
+    told = [status(request.reading, wording), reason, headline(request.reading, wording)]
     evidence = [series.evidence(image) for image in key_images(request.reading)]
     content = hd.ko.KeyObjectSelection(
         document_title=standard.DCM.OfInterest,

@@ -135,6 +135,8 @@ class PageWords(Sentences):
 
     title: str = _names()
     unverified: str = _names()
+    amended: str = _names()
+    verified: str = _names()
     priority: str = _names("priority")
     revision: str = _names("number")
     name_not_shown: str = _names()
@@ -178,6 +180,7 @@ class PageWords(Sentences):
     model: str = _names("name version digest node templates")
     built: str = _names("date study")
     disclaimer: str = _names()
+    disclaimer_verified: str = _names()
 
 
 class Wording(Entry):

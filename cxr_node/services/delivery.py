@@ -2,7 +2,8 @@
 
 A temporary refusal is tried again with growing pauses; a permanent one is parked and
 shown, never called sent (transaction T6). A report in a class that the destination does
-not take goes in the older class instead.
+not take goes in the older class instead; an object beside the report is left out there,
+and holds nothing else up.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, ObjectSender, Spool, SpooledFile
+from cxr_node.domain.results import ResultKind
 from cxr_node.domain.study import StudyState
 from cxr_node.reporting.measurement_report import encode, predecessor_uid
 from cxr_node.reporting.other_class import as_comprehensive
 from cxr_node.store import outbox, studies
 from cxr_node.store.database import Database
-from cxr_node.store.outbox import DueDelivery
+from cxr_node.store.outbox import DeliveryState, DueDelivery
 from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow
 
 
@@ -85,7 +87,7 @@ class Delivery:
                 dcmread(due.path), lambda uid: outbox.has_object(session, uid)
             )
         if report is None:
-            self._park(due, error, self._clock.now())
+            self._not_taken(due, error)
             return
         file = self._spool.write(Uid(str(report.SOPInstanceUID)), encode(report))
         now = self._clock.now()
@@ -94,6 +96,17 @@ class Delivery:
             outbox.settle_replaced(session, due, row.id, now)
             self._close_revision(session, due, now)
         emit(Event.DELIVERY_OTHER_CLASS, peer=due.destination)
+
+    def _not_taken(self, due: DueDelivery, error: ClassNotTaken) -> None:
+        """Without its report a destination has no result; what is beside it may be missing."""
+        now = self._clock.now()
+        with self._db.begin() as session:
+            beside = session.get_one(ResultObjectRow, due.object_pk).kind in set(ResultKind)
+            settle = outbox.settle_declined if beside else outbox.settle_parked
+            settle(session, due, error=str(error), status=error.status)
+            self._close_revision(session, due, now)
+        event = Event.DELIVERY_DECLINED if beside else Event.DELIVERY_PARKED
+        emit(event, peer=due.destination, status=error.status)
 
     def _refused(self, due: DueDelivery, error: Undeliverable) -> None:
         now = self._clock.now()
@@ -128,7 +141,7 @@ class Delivery:
         revision = session.get_one(RevisionRow, revision_pk)
         if outbox.unsettled(session, revision_pk) or revision.state != StudyState.REPORTED:
             return
-        refused = _parked_destinations(session, revision_pk)
+        refused = _undelivered(session, revision_pk)
         if refused:
             studies.move(session, revision_pk, StudyState.PARKED, now, reason=_advice(refused))
             return
@@ -153,11 +166,16 @@ def _record_other(
     )
 
 
-def _parked_destinations(session: Session, revision_pk: int) -> list[DeliveryRow]:
+def _undelivered(session: Session, revision_pk: int) -> list[DeliveryRow]:
+    """What was given up, and what a destination declined that then got nothing at all."""
+    objects = [found.id for found in outbox.objects_of(session, revision_pk)]
+    rows = session.query(DeliveryRow).filter(DeliveryRow.object_pk.in_(objects)).all()
+    reached = {row.destination for row in rows if row.state == DeliveryState.SENT}
     return [
         row
-        for found in outbox.objects_of(session, revision_pk)
-        for row in session.query(DeliveryRow).filter_by(object_pk=found.id, state="parked")
+        for row in rows
+        if row.state == DeliveryState.PARKED
+        or (row.state == DeliveryState.DECLINED and row.destination not in reached)
     ]
 
 

@@ -6,6 +6,7 @@ everything together, under the token of the claim. Built twice, an object has th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,16 +17,30 @@ from sqlalchemy.orm import Session
 
 from cxr_node.config import PeerSection
 from cxr_node.domain.assessment import Assessment
-from cxr_node.domain.errors import IllegalMove
+from cxr_node.domain.errors import IllegalMove, NotConformant, NotReadable
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import Reading, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
-from cxr_node.domain.ports import Clock, Doorbell, Progress, Spool, SpooledFile
+from cxr_node.domain.ports import (
+    Clock,
+    Doorbell,
+    ImageReader,
+    PreparedImage,
+    Progress,
+    Spool,
+    SpooledFile,
+)
 from cxr_node.domain.priority import RANK, PriorityDecision
 from cxr_node.domain.study import StudyState
 from cxr_node.reporting.measurement_report import ReportRequest, SrClass, encode, predecessor_uid
-from cxr_node.reporting.study_objects import REPORT_KINDS, StudyObject, build_objects
+from cxr_node.reporting.study_objects import (
+    PAGE_PICTURE,
+    REPORT_KINDS,
+    StudyObject,
+    build_objects,
+    shows_pictures,
+)
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.prioritise import decide
 from cxr_node.store import jobs, outbox, readings, studies
@@ -71,6 +86,7 @@ class Publish:
         db: Database,
         spool: Spool,
         clock: Clock,
+        images: ImageReader,
         templates: Templates,
         sr_class: SrClass,
         station_name: str,
@@ -81,6 +97,7 @@ class Publish:
         self._db = db
         self._spool = spool
         self._clock = clock
+        self._images = images
         self._templates = templates
         self._sr_class: SrClass = sr_class
         self._station_name = station_name
@@ -149,8 +166,26 @@ class Publish:
             site_key=self._site_key,
             assessments=inputs.assessments,
         )
-        made = build_objects(request, self._destinations, inputs.predecessors)
+        pictures = self._pictures(inputs)
+        made = build_objects(request, self._destinations, inputs.predecessors, pictures)
         return [self._durable(one) for one in made]
+
+    def _pictures(self, inputs: _Inputs) -> list[PreparedImage]:
+        """Of the images that were read; the page says so where one cannot be shown."""
+        if not shows_pictures(self._destinations):
+            return []
+        found = []
+        for path, image in zip(inputs.sources, inputs.reading.images, strict=True):
+            try:
+                found.append(self._images.prepare(path, image.sop_instance_uid, PAGE_PICTURE))
+            except (NotReadable, NotConformant) as error:
+                emit(
+                    Event.PICTURE_LEFT_OUT,
+                    level=logging.WARNING,
+                    reason=error.code,
+                    instance=image.sop_instance_uid,
+                )
+        return found
 
     def _durable(self, made: StudyObject) -> BuiltObject:
         name = Uid(str(made.dataset.SOPInstanceUID))

@@ -18,12 +18,16 @@ from cxr_node.store.statements import insert_once, locked, rows_changed, storabl
 
 
 class DeliveryState(StrEnum):
-    """Sent means that the destination said so; nothing else does."""
+    """Sent means that the destination said so; nothing else does.
+
+    Declined is an object beside the report whose SOP class the destination does not take.
+    """
 
     WAITING = "waiting"
     SENDING = "sending"
     SENT = "sent"
     PARKED = "parked"
+    DECLINED = "declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class DueDelivery:
 
 
 _OPEN = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+_GIVEN_UP = (DeliveryState.PARKED.value, DeliveryState.DECLINED.value)
 
 
 def add_object(
@@ -196,6 +201,11 @@ def settle_parked(session: Session, due: DueDelivery, *, error: str, status: int
     _settle(session, due, DeliveryState.PARKED, error=error, status=status)
 
 
+def settle_declined(session: Session, due: DueDelivery, *, error: str, status: int | None) -> None:
+    """The destination takes no object of that class; what else it gets is not held up."""
+    _settle(session, due, DeliveryState.DECLINED, error=error, status=status)
+
+
 def settle_replaced(session: Session, due: DueDelivery, object_pk: int, now: datetime) -> None:
     """Another object takes the place of this one on the way to its destination, at once."""
     asked = select(DeliveryRow.id).filter_by(object_pk=object_pk, destination=due.destination)
@@ -278,10 +288,10 @@ def _count(session: Session, revision_pk: int, states: tuple[str, ...]) -> int:
 
 
 def replay_deliveries(session: Session, revision_pk: int, now: datetime) -> None:
-    """An operator's second chance: parked deliveries start anew, with their full time."""
+    """An operator's second chance: what was given up starts anew, with its full time."""
     objects = select(ResultObjectRow.id).filter_by(revision_pk=revision_pk)
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.object_pk.in_(objects), DeliveryRow.state == DeliveryState.PARKED.value)
+        .where(DeliveryRow.object_pk.in_(objects), DeliveryRow.state.in_(_GIVEN_UP))
         .values(state=DeliveryState.WAITING.value, attempts=0, next_attempt_at=now, created_at=now)
     )

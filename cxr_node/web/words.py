@@ -48,6 +48,7 @@ DELIVERY_WORDS: dict[str, str] = {
     "sending": "being sent",
     "sent": "sent",
     "parked": "not sent",
+    "declined": "not taken there",
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxr_node.domain.amendment import Amendment, Person, PersonRole
 from cxr_node.domain.findings import FindingKind, Presence, Reading
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage
@@ -29,6 +30,7 @@ from cxr_node.reporting.page.marks import (
 from cxr_node.reporting.page.pdf import paint_pdf
 from cxr_node.reporting.page.raster import paint
 from cxr_node.reporting.page.typesetting import broken, cut, tidy
+from cxr_node.reporting.templates import load_templates
 from tests.page_examples import many_findings, picture_of
 from tests.readings import (
     IMAGE,
@@ -39,7 +41,7 @@ from tests.readings import (
     sample_reading,
     turn,
 )
-from tests.reports import request, source_file
+from tests.reports import BUILT_AT, request, source_file
 
 HUGE = "pneumothorax " * 80_000
 ODD = "\x1b[31m‮evil​‏ \x00 山田 ‪x‬ \ud800 " * 50
@@ -324,3 +326,33 @@ def test_the_request_is_left_as_it_was(tmp_path: Path) -> None:
     before = repr(asked)
     page_content(asked, (picture_of(sample_image()),))
     assert repr(asked) == before
+
+
+def _amended(folder: Path, *, verified: bool) -> str:
+    person = Person("Okafor^Ada", "St. Example", PersonRole.CONSULTANT)
+    amendment = Amendment(1, (), person, "seen", BUILT_AT, verified=verified)
+    stated = replace(sample_reading().findings[0], by_person=True)
+    reading = sample_reading(amendment=amendment, findings=(stated,))
+    page = page_of(folder, reading)
+    check_layout(page)
+    return whole(page)
+
+
+def test_the_page_says_whose_statement_it_is(tmp_path: Path) -> None:
+    corrected, verified = (_amended(tmp_path, verified=answer) for answer in (False, True))
+    assert "AI RESULT, AMENDED" in corrected and "Ada Okafor" in corrected
+    assert "VERIFIED BY A PERSON" in verified and "Not for diagnosis" not in verified
+    for said in (corrected, verified):
+        assert "UNVERIFIED" not in said
+        assert "87 %" not in said and "stated by a person" in said
+
+
+def test_the_german_page_is_german(tmp_path: Path) -> None:
+    reading = contradicted(outside_intended_use="image of a patient")
+    asked = request(source_file(tmp_path), reading, templates=load_templates(language="de"))
+    page = lay_out(page_content(asked, (picture_of(sample_image()),)))
+    check_layout(page)
+    said = whole(page)
+    assert "Röntgen-Thorax: KI-Auswertung" in texts(page)
+    assert "KI-ERGEBNIS, UNGEPRÜFT" in said and "Die acht Schritte" in said
+    assert "rechtsseitig" in said.lower() or "rechts" in said.lower()

@@ -11,9 +11,11 @@ from cxr_node.domain.priority import PriorityDecision, is_flag
 from cxr_node.reporting.measurement_report import ReportRequest
 from cxr_node.reporting.narrative import label, percent
 from cxr_node.reporting.page.identity import Identity, identity, readable_date
+from cxr_node.reporting.page.status import is_verified, status
 from cxr_node.reporting.page.steps import Step, steps
 from cxr_node.reporting.page.warnings import warnings
 from cxr_node.reporting.patient_study import read_header, recorded_at
+from cxr_node.reporting.person_words import banner
 from cxr_node.reporting.wording import PageWords, Wording
 
 _IN_HEADLINE = 6
@@ -47,6 +49,7 @@ class PageContent:
     """Everything on the page. ``image`` is None where no picture could be had."""
 
     words: PageWords
+    status: str
     priority: str
     flagged: bool
     revision: str
@@ -74,6 +77,7 @@ def page_content(request: ReportRequest, pictures: tuple[PreparedImage, ...]) ->
     words = wording.page
     return PageContent(
         words=words,
+        status=status(reading, wording),
         priority=words.priority.format(priority=request.decision.priority) if flagged else "",
         flagged=flagged,
         revision=words.revision.format(number=request.revision) if request.revision > 1 else "",
@@ -129,10 +133,16 @@ def _listed(findings: list[Finding], wording: Wording) -> str:
 
 
 def _named(finding: Finding, wording: Wording) -> str:
-    side = f"{wording.laterality[finding.laterality]} " if finding.laterality else ""
+    name = wording.findings[finding.kind]
+    if finding.laterality:
+        name = wording.markers.sided.format(
+            side=wording.laterality[finding.laterality], finding=name
+        )
     place = f", {wording.position[finding.position]}" if finding.position else ""
+    if finding.by_person:
+        return f"{name}{place} ({wording.amendment.stated})"
     certainty = "" if finding.probability is None else f" ({percent(finding.probability)})"
-    return f"{side}{wording.findings[finding.kind]}{place}{certainty}"
+    return f"{name}{place}{certainty}"
 
 
 def _misplaced(finding: Finding) -> bool:
@@ -141,7 +151,10 @@ def _misplaced(finding: Finding) -> bool:
 
 def _proposal(reading: Reading, decision: PriorityDecision, wording: Wording) -> str:
     words = wording.page
-    said = [words.proposal.format(priority=decision.priority, words=decision.words.rstrip("."))]
+    reason = wording.rules.get(decision.rule, decision.words).rstrip(".")
+    said = [words.proposal.format(priority=decision.priority, words=reason)]
+    if reading.amendment is not None:
+        said.insert(0, banner(reading, wording))
     if reading.advice is not None:
         step, category = reading.advice.next_step, reading.advice.acr_category
         said.append(
@@ -169,7 +182,7 @@ def _rows(reading: Reading, wording: Wording) -> tuple[Row, ...]:
             number=number,
             name=_sentence(wording.findings[f.kind])[:-1],
             attributes=", ".join(_attributes(f, wording)),
-            probability=f.probability,
+            probability=None if f.by_person else f.probability,
             threshold=f.threshold,
             uncertain=f.presence is Presence.UNCERTAIN,
             device=f.kind.is_device,
@@ -180,6 +193,8 @@ def _rows(reading: Reading, wording: Wording) -> tuple[Row, ...]:
 
 def _attributes(finding: Finding, wording: Wording) -> list[str]:
     parts = [wording.page.finding_uncertain] if not finding.present else []
+    if finding.by_person:
+        parts.append(wording.amendment.stated)
     if finding.laterality:
         parts.append(wording.laterality[finding.laterality])
     if finding.zone:
@@ -194,7 +209,8 @@ def _attributes(finding: Finding, wording: Wording) -> list[str]:
 def _absent(reading: Reading, wording: Wording) -> str:
     held = [f for f in reading.findings if f.presence is Presence.ABSENT]
     named = [
-        wording.findings[f.kind] + ("" if f.probability is None else f" {percent(f.probability)}")
+        wording.findings[f.kind]
+        + ("" if f.probability is None or f.by_person else f" {percent(f.probability)}")
         for f in held
     ]
     return wording.page.absent.format(findings=", ".join(named)) if named else ""
@@ -233,7 +249,7 @@ def _corners(box: Box, image: PreparedImage) -> tuple[float, float, float, float
 
 def _caption(reading: Reading, image: PreparedImage | None, wording: Wording) -> tuple[str, ...]:
     words, count = wording.page, len(reading.images)
-    projection = reading.projection or words.projection_unknown
+    projection = wording.phrase(reading.projection or words.projection_unknown)
     template = words.picture if count < 2 else words.picture_one_of
     lines = [template.format(projection=projection, count=count)]
     if image is None:
@@ -247,7 +263,7 @@ def _caption(reading: Reading, image: PreparedImage | None, wording: Wording) ->
 def _footer(request: ReportRequest, study: str, built: str) -> tuple[str, ...]:
     model, words = request.reading.model, request.templates.wording.page
     return (
-        words.disclaimer,
+        words.disclaimer_verified if is_verified(request.reading) else words.disclaimer,
         words.model.format(
             name=model.name,
             version=model.version,

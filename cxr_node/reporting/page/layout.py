@@ -20,14 +20,13 @@ from cxr_node.reporting.page.marks import (
     PAPER,
     RULE,
     SOFT,
-    Colour,
     Mark,
     Page,
     Rectangle,
 )
 from cxr_node.reporting.page.picture import picture_panel, wanted_height
 from cxr_node.reporting.page.step_grid import step_grid
-from cxr_node.reporting.page.table import finding_table
+from cxr_node.reporting.page.table import finding_table, least_height
 from cxr_node.reporting.page.typesetting import Column, cut, line_at, shifted, tidy
 
 MARGIN = 52
@@ -36,6 +35,8 @@ _GUTTER = 30
 _PICTURE = 620
 _INSET = 20
 _WARNINGS = 5
+_TITLE, _NAME = (34, 30, 26, 22), (28, 24, 20, 16)
+_PILL, _LONGEST_PILL = 18, 400
 
 
 def lay_out(content: PageContent) -> Page:
@@ -45,21 +46,25 @@ def lay_out(content: PageContent) -> Page:
     y = _conclusion(content, marks, y + 16)
     y = _warnings(content, marks, y + 14)
     foot = _foot(content, marks)
-    free = foot - 18 - y - 20 - 16 - wanted_height(content, _PICTURE)
+    x = MARGIN + _PICTURE + _GUTTER
+    beside = PAGE_WIDTH - MARGIN - x
+    body = max(wanted_height(content, _PICTURE), least_height(content, beside))
+    free = foot - 18 - y - 20 - 16 - body
     below, height = step_grid(content.steps, content.words.steps, MARGIN, _ROOM, free)
     top = foot - 18 - height
     marks += shifted(below, top)
     bottom = top - 16
     marks += picture_panel(content, MARGIN, y + 20, _PICTURE, bottom)
-    x = MARGIN + _PICTURE + _GUTTER
-    marks += finding_table(content, x, y + 20, PAGE_WIDTH - MARGIN - x, bottom)
-    return Page(content.words.title, content.words.unverified, tuple(marks))
+    marks += finding_table(content, x, y + 20, beside, bottom)
+    return Page(content.words.title, content.status, tuple(marks))
 
 
 def _head(content: PageContent, marks: list[Mark]) -> float:
     left = _pills(content, marks)
     title = Column(MARGIN, 34, left - MARGIN - _INSET)
-    title.write(content.words.title, 34, face=Face.BOLD)
+    title.write(
+        content.words.title, _largest(content.words.title, _TITLE, title.room), face=Face.BOLD
+    )
     marks += title.marks
     panel = Column(MARGIN + _INSET, 104, _ROOM - 2 * _INSET)
     _name(content, panel)
@@ -74,19 +79,23 @@ def _head(content: PageContent, marks: list[Mark]) -> float:
 def _name(content: PageContent, panel: Column) -> None:
     """A name is shown smaller rather than cut."""
     name = tidy(content.identity.name)
-    fitting = (size for size in (28, 24, 20, 16) if width(name, Face.BOLD, size) <= panel.room)
-    panel.write(name, next(fitting, 16), face=Face.BOLD, most=2)
+    panel.write(name, _largest(name, _NAME, panel.room), face=Face.BOLD, most=2)
+
+
+def _largest(text: str, sizes: tuple[int, ...], room: float) -> int:
+    """The first of the sizes in which the text fits on one line, else the last."""
+    return next((size for size in sizes if width(tidy(text), Face.BOLD, size) <= room), sizes[-1])
 
 
 def _pills(content: PageContent, marks: list[Mark]) -> float:
     """What must be seen first, at the right end of the title; returns their left edge."""
     right = float(PAGE_WIDTH - MARGIN)
-    told = [(content.words.unverified, CARE)] + [(content.priority, ALARM)] * bool(content.priority)
+    told = [(content.status, CARE)] + [(content.priority, ALARM)] * bool(content.priority)
     for text, colour in told:
-        shown = cut(tidy(text), Face.BOLD, 19, 330)
-        room = width(shown, Face.BOLD, 19) + 2 * 14
+        shown = cut(tidy(text), Face.BOLD, _PILL, _LONGEST_PILL)
+        room = width(shown, Face.BOLD, _PILL) + 2 * 14
         marks.append(Rectangle(right - room, 36, room, 36, fill=colour, radius=18))
-        marks.append(line_at(right - room + 14, 61, shown, 19, Face.BOLD, PAPER))
+        marks.append(line_at(right - room + 14, 61, shown, _PILL, Face.BOLD, PAPER))
         right -= room + 10
     return right
 
@@ -97,7 +106,7 @@ def _conclusion(content: PageContent, marks: list[Mark], top: float) -> float:
     column.write(content.words.conclusion, 17, face=Face.BOLD, colour=tone)
     column.write(content.headline, 28, face=Face.SEMIBOLD, most=4, leading=1.28)
     column.skip(4)
-    column.write(content.proposal, 20, colour=INK, most=2)
+    column.write(content.proposal, 20, colour=INK, most=3)
     marks.append(Rectangle(MARGIN, top, 6, column.y - top + 2, fill=tone))
     marks += column.marks
     return column.y + 2
@@ -122,12 +131,12 @@ def _warnings(content: PageContent, marks: list[Mark], top: float) -> float:
 
 def _foot(content: PageContent, marks: list[Mark]) -> float:
     """Set from the bottom; returns the top of the foot."""
-    first: Colour = INK
-    top = PAGE_HEIGHT - 34 - 25 * len(content.footer)
-    column = Column(MARGIN, top + 8, _ROOM)
+    column = Column(MARGIN, 8, _ROOM)
     for number, text in enumerate(content.footer):
-        face = Face.SEMIBOLD if number == 0 else Face.REGULAR
-        column.write(text, 17, face=face, colour=first if number == 0 else SOFT)
+        first = number == 0
+        face, colour = (Face.SEMIBOLD, INK) if first else (Face.REGULAR, SOFT)
+        column.write(text, 17, face=face, colour=colour, most=2 if first else 1)
+    top = PAGE_HEIGHT - 28 - column.y
     marks.append(Rectangle(MARGIN, top, _ROOM, 2, fill=RULE))
-    marks += column.marks
+    marks += shifted(column.marks, top)
     return top

@@ -45,7 +45,8 @@ def _step(stage: StageKey, text: str, generated: str, reading: Reading, wording:
     skipped = {item.stage: item.reason for item in reading.skipped}
     refused = sum(turn.stage is stage and not turn.accepted for turn in reading.turns)
     if stage in skipped:
-        text, generated = words.step_skipped.format(reason=skipped[stage].rstrip(".")), ""
+        reason = wording.phrase(skipped[stage].rstrip("."))
+        text, generated = words.step_skipped.format(reason=reason), ""
     elif not text and not generated:
         text = words.step_empty
     if refused:
@@ -54,7 +55,7 @@ def _step(stage: StageKey, text: str, generated: str, reading: Reading, wording:
 
 
 def _quality(reading: Reading, wording: Wording) -> str:
-    projection = reading.projection or wording.page.projection_unknown
+    projection = wording.phrase(reading.projection or wording.page.projection_unknown).rstrip(".")
     if not reading.quality:
         return f"{projection}."
     if poor := poor_quality(reading, wording):

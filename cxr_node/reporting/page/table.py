@@ -21,8 +21,14 @@ from cxr_node.reporting.page.typesetting import Column, cut, line_at, shifted, t
 _BADGE = 30
 _BAR, _SHORT_BAR = 112, 84
 _PERCENT = 64
+_HEAD = 40
 _TALL, _LOW = 62, 30
 """Heights of a row with its attributes below the name, and beside it."""
+
+
+def least_height(content: PageContent, room: float) -> float:
+    """What the table needs to show every row."""
+    return _HEAD + _below(content, 0, room).y + _LOW * len(content.rows)
 
 
 def finding_table(
@@ -30,7 +36,7 @@ def finding_table(
 ) -> list[Mark]:
     """Fill the place between ``top`` and ``bottom``; what does not fit is counted."""
     below = _below(content, x, room)
-    free = bottom - top - 30 - below.y
+    free = bottom - top - _HEAD - below.y
     column = Column(x, top, room)
     column.write(content.words.findings, 17, face=Face.BOLD, colour=CALM)
     column.skip(7)

@@ -14,7 +14,7 @@ def warnings(reading: Reading, wording: Wording) -> tuple[str, ...]:
     words, conclusion = wording.page, wording.conclusion
     found = []
     if reading.outside_intended_use:
-        reason = reading.outside_intended_use[:_LONGEST].rstrip(".")
+        reason = wording.phrase(reading.outside_intended_use[:_LONGEST].rstrip("."))
         found.append(conclusion.outside.format(reason=reason))
     if reading.model.statement:
         found.append(conclusion.statement.format(statement=reading.model.statement[:_LONGEST]))
