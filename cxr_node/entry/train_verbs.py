@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cxr_node.domain.errors import ConfigurationError, TrainingRefused
+from cxr_node.domain.errors import TrainingRefused
 from cxr_node.domain.stages import StageKey
+from cxr_node.entry import grpo_verbs
 from cxr_node.entry.options import ConfigOption, configuration, console
+from cxr_node.entry.train_parts import Device, need_trainers, progress_bar
 from cxr_node.reasoning.open_model import permitted
 
 if TYPE_CHECKING:
     from cxr_node.training.sft_records import Outline
-    from cxr_node.training.trainer_parts import Watch
 
 app = typer.Typer(
     help="Teach a model further; needs the extras 'model' and 'train'.",
     epilog="Example: cxr-node train sft --model nv --dialogues own.jsonl --out run/",
     no_args_is_help=True,
 )
-
-
-class Device(StrEnum):
-    """Where is computed."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class Context(StrEnum):
@@ -144,31 +134,4 @@ def _say_outline(outline: Outline) -> None:
         err.print(f"left out {count}: {reason}", highlight=False, soft_wrap=True)
 
 
-def need_trainers() -> None:
-    """Raises :class:`ConfigurationError` naming the first package that is missing."""
-    for name in ("torch", "transformers", "trl", "peft", "accelerate", "datasets"):
-        if find_spec(name) is None:
-            raise ConfigurationError(
-                f"training needs the package {name}; install cxr-node[model,train]"
-            )
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Watch]:
-    """A bar over the steps on standard error; off a terminal one line for every report."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    more = (TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
-    quiet = not console.is_terminal
-    with Progress(*columns, *more, console=console, disable=quiet) as bar:
-        task = bar.add_task(what, total=None, figures="")
-
-        def watch(step: int, total: int, figures: Mapping[str, float]) -> None:
-            words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            bar.update(task, completed=step, total=total)
-            if words:
-                bar.update(task, figures=words)
-            if quiet and words:
-                console.print(f"{what} {step}/{total}  {words}", highlight=False, soft_wrap=True)
-
-        yield watch
+grpo_verbs.add_to(app)

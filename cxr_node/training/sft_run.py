@@ -7,24 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cxr_node.domain.errors import ModelRefused, RecordRefused, TrainingRefused
+from cxr_node.domain.errors import TrainingRefused
 from cxr_node.domain.stages import StageKey
-from cxr_node.reasoning.profiles import Lineage, Manifest, identity, load_manifest, sha256_of
+from cxr_node.reasoning.profiles import Lineage, Manifest, identity, load_manifest
 from cxr_node.reasoning.transformers_model import load_model
 from cxr_node.training.live_plot import read_figures
 from cxr_node.training.record_files import read_records
-from cxr_node.training.run_folder import RunFolder, open_run
+from cxr_node.training.run_folder import RunFolder, checkpoint_bytes, data_digests, open_run
 from cxr_node.training.sft import Settings, fine_tune
 from cxr_node.training.sft_records import Context, Outline, RecordSamples
 from cxr_node.training.supervision_pictures import NamedPictures, named_pictures
-from cxr_node.training.taught_model import taught_manifest, write_taught
+from cxr_node.training.taught_model import check_base, taught_manifest, write_taught
 from cxr_node.training.trainer_parts import Watch
 
 METHOD = "sft"
-_OPTIMISER_BYTES = 3
-"""Copies of all weights in 32 bits in a checkpoint: weights and the two moments of Adam."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +59,8 @@ def run_sft(wish: Wish, *, watch: Watch = lambda *_: None, looked: Any = lambda 
     wrong; before the first step nothing but ``out/run.json`` is written.
     """
     base = load_manifest(wish.model)
-    _check(wish, base)
-    digests = {path.name: _digest(path) for path in wish.dialogues}
+    check_base(wish.model, base, wish.settings.device)
+    digests = data_digests(wish.dialogues)
     model = load_model(wish.model, device="cpu")
     with named_pictures(wish.pictures, model.image_policy) as pictures:
         samples = _samples(wish, base, model, pictures)
@@ -77,7 +73,7 @@ def run_sft(wish: Wish, *, watch: Watch = lambda *_: None, looked: Any = lambda 
             wish.out,
             _decides(wish, settings, digests, lineage.base_digest),
             resume=wish.resume,
-            needed=_needed(model.engine.network),
+            needed=checkpoint_bytes(model.engine.network),
         )
         looked(outline)
         network = fine_tune(
@@ -95,23 +91,6 @@ def run_sft(wish: Wish, *, watch: Watch = lambda *_: None, looked: Any = lambda 
         base, _with_figures(lineage, run), name=wish.name, stages=tuple(outline.learned)
     )
     return Taught(write_taught(network, wish.model, run.model, manifest), run.model, outline)
-
-
-def _check(wish: Wish, base: Manifest) -> None:
-    if base.engine is not None:
-        raise ModelRefused(f"{wish.model}: has no weights; an inference server holds them")
-    if wish.settings.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingRefused("--device is cuda, but no CUDA device is usable")
-    names = [path.name for path in wish.dialogues]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise TrainingRefused(f"{twice[0]}: two files of dialogues have this name")
-
-
-def _digest(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise RecordRefused(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _samples(wish: Wish, base: Manifest, model: Any, pictures: NamedPictures) -> RecordSamples:
@@ -134,12 +113,6 @@ def _samples(wish: Wish, base: Manifest, model: Any, pictures: NamedPictures) ->
 def _steps(wish: Wish, samples: int) -> int:
     each = wish.settings.batch * wish.settings.accumulate
     return max(1, round(wish.epochs * samples / each))
-
-
-def _needed(network: Any) -> int:
-    """Bytes for two checkpoints, one that is being written, and the model."""
-    count = sum(int(weight.numel()) for weight in network.parameters())
-    return 4 * count * (3 * _OPTIMISER_BYTES + 1)
 
 
 def _decides(

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from cxr_node.domain.errors import ModelRefused, TrainingRefused
 from cxr_node.domain.stages import StageKey
 from cxr_node.reasoning.profiles import (
     ACKNOWLEDGEMENT,
@@ -26,6 +27,17 @@ from cxr_node.reasoning.profiles import (
 
 _WEIGHTS = "*.safetensors"
 _INDEX = "model.safetensors.index.json"
+
+
+def check_base(folder: Path, base: Manifest, device: str) -> None:
+    """Whether the model in ``folder`` can be taught on ``device``, "cpu" or "cuda".
+
+    Raises :class:`ModelRefused` for one without weights, :class:`TrainingRefused` without a card.
+    """
+    if base.engine is not None:
+        raise ModelRefused(f"{folder}: has no weights; an inference server holds them")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingRefused("--device is cuda, but no CUDA device is usable")
 
 
 def write_taught(network: Any, base: Path, target: Path, manifest: Manifest) -> Manifest:
