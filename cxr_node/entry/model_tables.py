@@ -71,6 +71,9 @@ def _facts(manifest: Manifest, accepted: Acknowledgement | None) -> Iterator[tup
     yield "intended use", manifest.intended_use
     yield "statement", manifest.statement
     yield "trained", "yes" if manifest.trained else "no: random weights"
+    if manifest.lineage:
+        yield "taught from", f"{manifest.lineage.base}, digest {manifest.lineage.base_digest}"
+        yield "taught with", manifest.lineage.command
     yield "picture", _picture(manifest.picture)
     yield from _profile(manifest.profile)
     yield "stop tokens", " ".join(manifest.stop_tokens)
