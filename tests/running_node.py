@@ -38,6 +38,8 @@ def toml(sections: Mapping[str, Mapping[str, object]], peers: Iterable[PeerSecti
 def _literal(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
     return str(value) if isinstance(value, int | float) else f'"{value}"'
 
 
