@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxr_node.domain.errors import TrainingRefused
+from cxr_node.domain.errors import RecordRefused, TrainingRefused
 from cxr_node.reasoning.profiles import sha256_of
 from cxr_node.training.live_plot import LivePlot
 
@@ -98,7 +98,8 @@ def room(folder: Path, needed: int) -> None:
 def data_digests(files: Sequence[Path]) -> dict[str, str]:
     """Name to SHA-256 of every file of dialogues.
 
-    Raises :class:`TrainingRefused` when two have one name or one cannot be read.
+    Raises :class:`TrainingRefused` when two have one name, :class:`RecordRefused` when one
+    cannot be read.
     """
     names = [path.name for path in files]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -106,7 +107,7 @@ def data_digests(files: Sequence[Path]) -> dict[str, str]:
     try:
         return {path.name: sha256_of(path) for path in files}
     except OSError as error:
-        raise TrainingRefused(f"{error.filename}: cannot be read: {error.strerror}") from error
+        raise RecordRefused(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def checkpoint_bytes(network: Any) -> int:
