@@ -84,7 +84,11 @@ class RunningNode:
         return PeerSection(name="modality", ae_title=SENDER_AE)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.stop()  # nobody leaves a block that was never entered
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
