@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from cxr_node.domain.findings import FindingKind
+from tests.peers import Orthanc
 from tests.readings import contradicted, finding, sample_reading
 from tests.reports import built, write
 from tests.validators import dcmqi, dsr2html, dsrdump, pixelmed
@@ -88,3 +91,18 @@ def test_dcmtk_renders_text_and_page(report: Path) -> None:
         assert page.index("absent: fracture") < page.index("Fracture of bone")
     else:
         assert page.index("Findings held absent") < page.index("Fracture of bone")
+
+
+def test_generated_markup_is_text_in_a_page(tmp_path: Path) -> None:
+    reading = contradicted(impression="<script>alert(1)</script> & <b>bold</b>")
+    page = dsr2html(write(built(tmp_path, reading), tmp_path))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;" in page
+    assert "<script" not in page
+
+
+def test_orthanc_returns_every_shape_byte_for_byte(report: Path, orthanc: Orthanc) -> None:
+    content = report.read_bytes()
+    sent = urllib.request.Request(f"{orthanc.base_url}/instances", data=content, method="POST")
+    urllib.request.urlopen(sent, timeout=60).close()
+    [found] = orthanc.find("Instance", SOPInstanceUID=str(dcmread(report).SOPInstanceUID))
+    assert orthanc.content(f"/instances/{found}/file") == content
