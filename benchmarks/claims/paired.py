@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -100,12 +101,16 @@ def radrscore(part: str = "") -> Figure:
 
     def figure(cases: Sequence[Case], weights: Floats) -> Floats:
         told = [(row, text) for row, case in enumerate(cases) for text in case.texts if text.chain]
-        verdicts = [rule_judge.judge(text) for _, text in told]
+        verdicts = [_judged(text) for _, text in told]
         parts = [part] if part else ["completeness", "factuality", "effectiveness"]
         values = [[getattr(verdict, name).value for name in parts] for verdict in verdicts]
         return mean(np.array(values).mean(axis=1), weights[:, [row for row, _ in told]])
 
     return figure
+
+
+_judged = lru_cache(maxsize=None)(rule_judge.judge)
+"""A text is judged once, however many figures it goes into."""
 
 
 def _mean_of(rows: Sequence[Floats]) -> Floats:
