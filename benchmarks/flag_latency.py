@@ -23,11 +23,13 @@ from sqlalchemy import create_engine, text
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cxr_node.dicom.worklist_scu import find_priorities
-from cxr_node.domain.findings import FindingKind, Severity
+from cxr_node.domain.findings import Severity
 from cxr_node.domain.instance import View
 from cxr_node.domain.priority import is_flag
-from cxr_node.phantom.dicom import write_phantom
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.dicom import write_film
+from cxr_node.phantom.batched.make import make_radiograph
+from cxr_node.phantom.batched.signs import Sign
 from tests.nodes import script
 from tests.running_node import RunningNode
 
@@ -62,14 +64,13 @@ def main() -> None:
 
 def _wait(node: RunningNode, root: Path, number: int) -> float | None:
     """Send one study; seconds until its flag is answered, or None within ten seconds."""
-    phantom = make_phantom(
-        500 + number,
-        size=1024,
-        findings=(FindingKind.PNEUMOTHORAX,),
+    case = make_case(
+        51_000_000 + number,
         view=View.AP,
+        signs=(Sign.PNEUMOTHORAX,),
         severity=Severity.SEVERE,
     )
-    path = write_phantom(phantom, root / "images", case=1000 + number)
+    path = write_film(make_radiograph(case, 1024), root / "images")
     uid = str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
     node.send(path)
     sent = time.monotonic()

@@ -31,7 +31,8 @@ from benchmarks.random_models import family_model, noise
 from cxr_node.domain.findings import ImageReference, Presence, Reading, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.make import radiographs
 from cxr_node.reasoning.conversation import CachedConversation
 from cxr_node.reasoning.embedded import embedded_folder
 from cxr_node.reasoning.forward import Piece, forward
@@ -124,10 +125,9 @@ def embedded(count: int, runs: int) -> list[Measured]:
     model = load_model(embedded_folder(), device="cpu")
     side = model.image_policy.side
     rows = []
-    for name, findings in (("normal", ()), ("with findings by chance", None)):
-        drawn = [
-            make_phantom(9_900_000 + n, size=side, findings=findings).image for n in range(count)
-        ]
+    for name, signs in (("normal", ()), ("with findings by chance", None)):
+        cases = [make_case(9_900_000 + n, signs=signs) for n in range(count)]
+        drawn = [film.image for film in radiographs(cases, side)]
         images = [
             replace(noise(side, number), gray=(image * 255).astype("uint8").tobytes())
             for number, image in enumerate(drawn)

@@ -22,27 +22,30 @@ from cxr_node.domain.findings import (
     Zone,
 )
 from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.instance import View
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.phantom.dicom import phantom_dataset
-from cxr_node.phantom.make import make_phantom
-from cxr_node.phantom.truth import PixelBox
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.dicom import dataset_of
+from cxr_node.phantom.batched.make import make_radiograph
+from cxr_node.phantom.batched.signs import Sign
+from cxr_node.phantom.batched.truth import PixelBox
 from tests.readings import MODEL, finding, sample_image, sample_reading
 
 SHOWN = (
-    FindingKind.PNEUMOTHORAX,
-    FindingKind.PLEURAL_EFFUSION,
-    FindingKind.ENDOTRACHEAL_TUBE,
-    FindingKind.CENTRAL_VENOUS_CATHETER,
+    Sign.PNEUMOTHORAX,
+    Sign.PLEURAL_EFFUSION,
+    Sign.ENDOTRACHEAL_TUBE,
+    Sign.CENTRAL_VENOUS_CATHETER,
 )
 _PROBABILITIES = (0.94, 0.71, 0.97, 0.88, 0.66, 0.59, 0.83, 0.77)
 
 
 def phantom_case(
-    folder: Path, findings: Collection[FindingKind] = SHOWN, seed: int = 5, size: int = 900
+    folder: Path, signs: Collection[Sign] = SHOWN, seed: int = 5, size: int = 900
 ) -> tuple[Path, Reading, PreparedImage]:
     """File, reading and picture of one phantom; probabilities are made up."""
-    phantom = make_phantom(seed, size=size, findings=findings)
-    dataset = phantom_dataset(phantom, case=seed)
+    phantom = make_radiograph(make_case(seed, view=View.AP, signs=signs), size)
+    dataset = dataset_of(phantom)
     path = folder / "phantom.dcm"
     dataset.save_as(path, enforce_file_format=True)
     image = sample_image(
@@ -52,24 +55,24 @@ def phantom_case(
         rows=size,
         columns=size,
     )
-    truth = phantom.truth
+    truth = phantom.facts
     shown = tuple(
         finding(
             drawn.kind,
             probability,
-            laterality=drawn.side,
-            zone=drawn.zone,
-            severity=drawn.severity,
-            position=drawn.position,
-            box=_box(drawn.box, image),
+            laterality=drawn.seen_by.side,
+            zone=drawn.seen_by.zone,
+            severity=drawn.seen_by.severity,
+            position=drawn.seen_by.position,
+            box=_box(drawn.seen_by.box, image),
             calibrated=True,
         )
-        for drawn, probability in zip(truth.findings, _PROBABILITIES, strict=False)
+        for drawn, probability in zip(truth.kinds, _PROBABILITIES, strict=False)
     )
     absent = tuple(
         replace(finding(kind, 0.02 + 0.013 * number), calibrated=True)
         for number, kind in enumerate(FindingKind)
-        if kind not in truth.kinds
+        if kind not in {drawn.kind for drawn in truth.kinds}
     )
     assert truth.heart and truth.thorax and truth.ratio
     reading = sample_reading(
@@ -78,8 +81,8 @@ def phantom_case(
         ratio=CardiothoracicRatio(truth.ratio, _box(truth.heart, image), _box(truth.thorax, image)),
         model=replace(MODEL, statement=""),
         prior=PriorStudy(Uid("1.2.826.0.1.3680043.8.498.2"), image, "20250301"),
-        findings_text=truth.findings_text,
-        impression=truth.impression,
+        findings_text=phantom.findings_text,
+        impression=phantom.impression,
     )
     gray = np.round(np.clip(phantom.image, 0, 1) * 255).astype(np.uint8)
     return path, reading, picture_of(image, gray.tobytes())

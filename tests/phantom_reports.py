@@ -4,48 +4,60 @@ from __future__ import annotations
 
 import numpy as np
 
-from cxr_node.domain.findings import DevicePosition, FindingKind, Laterality, Severity, Zone
-from cxr_node.domain.instance import View
+from cxr_node.domain.findings import Zone
 from cxr_node.domain.stages import QUALITY_DIMENSIONS
-from cxr_node.phantom.make import chosen
-from cxr_node.phantom.report import prose
-from cxr_node.phantom.truth import FindingTruth, PhantomTruth
-from cxr_node.training.phantom_records import phantom_record
+from cxr_node.phantom.batched.answers import paired_record, record
+from cxr_node.phantom.batched.case import Case, Plan, make_case
+from cxr_node.phantom.batched.make import Radiograph, RadiographPair
+from cxr_node.phantom.batched.pairs import make_pair
+from cxr_node.phantom.batched.prose import report
+from cxr_node.phantom.batched.truth import Facts, SignTruth
+from cxr_node.training.phantom_folder import film_records
 from cxr_node.training.records import Record
 
-_SIDES = (Laterality.RIGHT, Laterality.LEFT)
+SIZE = 224
 _ZONES = (Zone.UPPER, Zone.MIDDLE, Zone.LOWER)
 
 
-def made_up(seed: int) -> PhantomTruth:
-    """A truth of a seed's findings in the phantom's own prose; boxes mean nothing."""
-    rng = np.random.default_rng([seed, 99])
-    findings = tuple(_finding(kind, rng) for kind in FindingKind if kind in chosen(seed))
-    text, impression = prose(findings, rng)
-    return PhantomTruth(
-        projection=View.PA,
-        findings=findings,
+def made_up(case: Case) -> Radiograph:
+    """The film of a case and its report without a picture; zones by chance, boxes mean nothing."""
+    rng = np.random.default_rng([case.seed, 99])
+    facts = Facts(
+        seed=case.seed,
+        view=case.view,
+        difficulty=case.level.value,
+        signs=tuple(_sign(plan, rng) for plan in case.plans),
         quality=dict.fromkeys(QUALITY_DIMENSIONS, "adequate"),
         heart=(80.0, 90.0, 150.0, 170.0),
         thorax=(30.0, 30.0, 190.0, 190.0),
         ratio=0.44,
-        findings_text=text,
-        impression=impression,
     )
+    return Radiograph(case, np.zeros((SIZE, SIZE), np.float32), facts, {}, *report(facts))
 
 
-def _finding(kind: FindingKind, rng: np.random.Generator) -> FindingTruth:
-    return FindingTruth(
-        kind,
+def _sign(plan: Plan, rng: np.random.Generator) -> SignTruth:
+    return SignTruth(
+        plan.sign,
         (20.0, 20.0, 60.0, 60.0),
-        side=_SIDES[rng.integers(2)] if kind.has_side else None,
+        side=plan.side,
         zone=_ZONES[rng.integers(3)],
-        severity=None if kind.is_device else list(Severity)[rng.integers(3)],
-        position=list(DevicePosition)[rng.integers(4)] if kind.is_device else None,
+        severity=None if plan.sign.is_device else plan.severity,
+        position=plan.position if plan.sign.is_device else None,
+        detail=plan.variant,
     )
+
+
+def phantom_dialogues(seed: int) -> list[Record]:
+    """The dialogue over it; every odd seed has an earlier study, which comes first."""
+    name = f"i{seed}"
+    if seed % 2 == 0:
+        return list(film_records(record(made_up(make_case(seed))) | {"image": name}))
+    pair = make_pair(seed)
+    told = paired_record(RadiographPair(pair, made_up(pair.prior), made_up(pair.current)))
+    told["prior"] |= {"image": f"{name}-prior"}
+    return list(film_records(told | {"image": name}))
 
 
 def phantom_dialogue(seed: int) -> Record:
-    """The dialogue over it; every odd seed is the later study of the one before."""
-    before = (f"s{seed - 1}", f"i{seed - 1}", made_up(seed - 1)) if seed % 2 else None
-    return phantom_record(made_up(seed), 224, study=f"s{seed}", image=f"i{seed}", earlier=before)
+    """The later of them."""
+    return phantom_dialogues(seed)[-1]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
-from cxr_node.domain.errors import CxrNodeError, RecordRefused
+from cxr_node.domain.errors import ConfigurationError, CxrNodeError, RecordRefused
 from cxr_node.entry.options import ConfigOption, configuration, console
 
 if TYPE_CHECKING:
     from cxr_node.training.record_counts import RecordCounts
+    from cxr_node.training.records import Record
 
 app = typer.Typer(
     help="Dialogues in eight stages (CXRTrek's format): make, check, count, export.",
@@ -79,19 +80,29 @@ def export(
 def phantoms(
     out: OutArgument,
     made: Annotated[
-        Path | None, typer.Option(help="Folder that cxr-node phantom make wrote; else phantom-1.")
+        Path | None, typer.Option(help="Folder that cxr-node phantom make wrote.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many phantoms, without --made.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first, without --made.")] = 0,
 ) -> None:
     """Write the full dialogue over every phantom, answered from its truth."""
     from cxr_node.training.phantom_folder import folder_records
-    from cxr_node.training.phantom_records import phantom_records
     from cxr_node.training.record_files import write_records
 
-    records = folder_records(made) if made else phantom_records(seed, count)
+    records = folder_records(made) if made else _drawn_records(seed, count)
     with _progress("made", None if made else count) as counted:
         _say(out, write_records(out, records, counted=counted))
+
+
+def _drawn_records(seed: int, count: int) -> Iterator[Record]:
+    """Raises :class:`ConfigurationError` without torch."""
+    try:
+        from cxr_node.training.phantom_records import phantom_records
+    except ImportError as error:
+        raise ConfigurationError(
+            f"drawing needs the package {error.name}; install cxr-node[model]"
+        ) from error
+    return phantom_records(seed, count)
 
 
 @app.command(

@@ -24,13 +24,11 @@ from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import StudyState
 from cxr_node.entry.wiring import Node, open_bell
-from cxr_node.phantom.dicom import write_phantom
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.stored import write_stored_film
 from cxr_node.store import outbox, readings, studies
 from cxr_node.store.schema import DeliveryRow, InstanceRow, JobRow, RevisionRow, StudyRow
 
 _POLL_SECONDS = 0.25
-_CASE = 9000
 
 
 class Broken(CxrNodeError):
@@ -232,7 +230,7 @@ def examine(config: Configuration, console: Console, seconds: float) -> bool:
 def _fresh_phantom(folder: Path) -> Path:
     """A study nobody has seen: a repeated one would be taken for a duplicate, and not read."""
     moment = datetime.now(UTC).isoformat()
-    return write_phantom(make_phantom(1, size=512), folder, case=_CASE, study=f"doctor {moment}")
+    return write_stored_film(folder, f"doctor {moment}")
 
 
 def _holds(name: str, test: Callable[[], str], console: Console) -> bool:

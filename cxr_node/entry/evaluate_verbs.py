@@ -26,11 +26,10 @@ ResamplesOption = Annotated[int, typer.Option(min=100, help="Resamples of the bo
 
 
 class Difficulty(StrEnum):
-    """Which phantoms; the shipped model was taught on phantom-1."""
+    """Which phantoms; the shipped model was taught on the standard ones."""
 
-    ONE = "phantom-1"
-    TWO = "phantom-2"
-    TWO_HARD = "phantom-2-hard"
+    STANDARD = "phantom-2"
+    HARD = "phantom-2-hard"
 
 
 @app.command(epilog="Example: cxr-node evaluate phantoms --count 300 --out evaluation")
@@ -43,12 +42,10 @@ def phantoms(
     size: Annotated[int, typer.Option(min=112, max=2304, help="Pixels of a side.")] = 224,
     difficulty: Annotated[
         Difficulty, typer.Option(help="Version of the drawing.")
-    ] = Difficulty.ONE,
-    pairs: Annotated[
-        bool, typer.Option("--pairs", help="Show a prior film too (phantom-2 only).")
-    ] = False,
+    ] = Difficulty.STANDARD,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Show a prior film too.")] = False,
     dicom: Annotated[
-        bool, typer.Option("--dicom", help="Read them from files of several makers (phantom-2).")
+        bool, typer.Option("--dicom", help="Read them from files of several makers.")
     ] = False,
     triage: TriageOption = False,
     context: Annotated[

@@ -12,7 +12,6 @@ from cxr_node.domain.errors import ConfigurationError
 from cxr_node.domain.findings import ReadingKind
 from cxr_node.evaluation.items import Item
 from cxr_node.imaging.reader import PixelReader
-from cxr_node.phantom.truth import DIFFICULTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,8 @@ class PhantomWish:
 def phantom_set(wish: PhantomWish, imaging: ImagingSection) -> Iterator[list[Item]]:
     """The studies, drawn when their turn comes.
 
-    Raises :class:`ConfigurationError` for what the difficulty does not have, or without torch.
+    Raises :class:`ConfigurationError` without torch.
     """
-    if wish.difficulty == DIFFICULTY:
-        if wish.pairs or wish.files:
-            raise ConfigurationError(f"{DIFFICULTY} has neither priors nor makers' files")
-        from cxr_node.evaluation.phantoms import phantom_items
-
-        yield phantom_items(len(wish.seeds), wish.seeds[0], wish.size, wish.kind)
-        return
     try:
         from cxr_node.evaluation.batched_phantoms import Files, Films, batched_items
     except ImportError as error:

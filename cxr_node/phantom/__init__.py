@@ -1,6 +1,5 @@
-"""Synthetic chest radiographs with known truth."""
+"""Synthetic chest radiographs with known answers: for demonstration, tests and commissioning.
 
-from cxr_node.phantom.make import make_phantom
-from cxr_node.phantom.truth import DRAWN, FindingTruth, Phantom, PhantomTruth
-
-__all__ = ["DRAWN", "FindingTruth", "Phantom", "PhantomTruth", "make_phantom"]
+Schematic on purpose. They are drawn by :mod:`cxr_node.phantom.batched`, and every file says
+that it is a quality control image.
+"""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxr_node.domain.findings import FindingKind, Severity
+from cxr_node.domain.findings import Severity
 from cxr_node.domain.instance import View
-from cxr_node.phantom.dicom import write_phantom
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.dicom import write_film
+from cxr_node.phantom.batched.make import Radiograph, radiographs
+from cxr_node.phantom.batched.signs import Sign
+from cxr_node.phantom.batched.truth import Facts
+from cxr_node.phantom.batched.vendors import VENDORS
 from cxr_node.phantom.misfits import write_ct, write_truncated
-from cxr_node.phantom.truth import Phantom, PhantomTruth
 
 SIZE = 1024
 
@@ -21,7 +24,7 @@ class Shot:
     """One radiograph of a case."""
 
     view: View
-    findings: tuple[FindingKind, ...] = ()
+    signs: tuple[Sign, ...] = ()
     severity: Severity | None = None
 
 
@@ -39,61 +42,59 @@ class DemoCase:
     def readable(self) -> bool:
         return self.misfit is None
 
-    @property
-    def patient_id(self) -> str:
-        return f"QC-{self.number:04d}"
-
-    def phantoms(self, size: int = SIZE) -> tuple[Phantom, ...]:
+    def films(self, size: int = SIZE) -> Iterator[Radiograph]:
         """The radiographs, drawn."""
-        return tuple(
-            make_phantom(
-                self.seed, size=size, findings=s.findings, view=s.view, severity=s.severity
-            )
-            for s in self.shots
+        shots = (
+            make_case(self.seed, view=shot.view, signs=shot.signs, severity=shot.severity)
+            for shot in self.shots
         )
+        return radiographs(shots, size)
 
-    def truths(self) -> tuple[PhantomTruth, ...]:
+    def truths(self) -> tuple[Facts, ...]:
         """The answers, from small drawings."""
-        return tuple(p.truth for p in self.phantoms(224))
+        return tuple(film.facts for film in self.films(224))
 
     def write(self, folder: Path, size: int = SIZE) -> tuple[Path, ...]:
         """Write the study's files; in acquisition order."""
         if self.misfit is not None:
             return (self.misfit(folder, self.number),)
-        return tuple(
-            write_phantom(p, folder, case=self.number, number=n)
-            for n, p in enumerate(self.phantoms(size), start=1)
-        )
+        maker = VENDORS[0]
+        return tuple(write_film(film, folder, maker) for film in self.films(size))
 
 
 def demo_cases() -> list[DemoCase]:
     """Eight studies: six to read, a CT and a file that ends early."""
-    k = FindingKind
+    severe, moderate = Severity.SEVERE, Severity.MODERATE
     return [
-        DemoCase(1, "normal", 101, (Shot(View.PA),)),
+        DemoCase(1, "normal", 50_000_001, (Shot(View.PA),)),
         DemoCase(
-            2, "large pneumothorax", 104, (Shot(View.AP, (k.PNEUMOTHORAX,), Severity.SEVERE),)
+            2, "large pneumothorax", 50_000_002, (Shot(View.AP, (Sign.PNEUMOTHORAX,), severe),)
         ),
         DemoCase(
             3,
             "effusion and large heart",
-            103,
-            (Shot(View.PA, (k.PLEURAL_EFFUSION, k.CARDIOMEGALY), Severity.SEVERE),),
+            50_000_003,
+            (Shot(View.PA, (Sign.PLEURAL_EFFUSION, Sign.CARDIOMEGALY), severe),),
         ),
-        DemoCase(4, "consolidation", 108, (Shot(View.PA, (k.CONSOLIDATION,), Severity.SEVERE),)),
+        DemoCase(4, "consolidation", 50_000_004, (Shot(View.PA, (Sign.CONSOLIDATION,), severe),)),
         DemoCase(
             5,
             "tube, line and pacemaker",
-            105,
-            (Shot(View.AP, (k.ENDOTRACHEAL_TUBE, k.CENTRAL_VENOUS_CATHETER, k.PACEMAKER)),),
+            50_000_005,
+            (
+                Shot(
+                    View.AP,
+                    (Sign.ENDOTRACHEAL_TUBE, Sign.CENTRAL_VENOUS_CATHETER, Sign.PACEMAKER),
+                ),
+            ),
         ),
         DemoCase(
             6,
             "two views, effusion",
-            106,
+            50_000_006,
             (
-                Shot(View.PA, (k.PLEURAL_EFFUSION,), Severity.MODERATE),
-                Shot(View.LATERAL, (k.PLEURAL_EFFUSION,), Severity.MODERATE),
+                Shot(View.PA, (Sign.PLEURAL_EFFUSION,), moderate),
+                Shot(View.LATERAL, (Sign.PLEURAL_EFFUSION,), moderate),
             ),
         ),
         DemoCase(7, "CT of the chest", 107, misfit=write_ct),

@@ -9,8 +9,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from cxr_node.domain.identifiers import result_uid
-from cxr_node.phantom.dicom import write_phantom
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.dicom import write_film
+from cxr_node.phantom.batched.make import make_radiograph
+from cxr_node.phantom.batched.vendors import VENDORS
 
 _SIDE = 128
 _FIELD_MM = 360.0
@@ -88,8 +90,8 @@ def _add_slice(dataset: Dataset) -> None:
 
 def write_truncated(folder: Path, case: int) -> Path:
     """A radiograph whose file stops in the middle of its pixel data element."""
-    phantom = make_phantom(case, size=256, findings=())
-    path = write_phantom(phantom, folder, case=case)
+    film = make_radiograph(make_case(50_000_000 + case, signs=()), 256)
+    path = write_film(film, folder, VENDORS[0])
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) - 256 * 256])
     return path

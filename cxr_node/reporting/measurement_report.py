@@ -204,9 +204,7 @@ def _observer(request: ReportRequest) -> hd.ObservationContext:
     """
     model = request.reading.model
     return hd.ObservationContext(
-        observer_person_context=person_observer(
-            request.reading.amendment, request.templates.codes
-        ),
+        observer_person_context=person_observer(request.reading.amendment, request.templates.codes),
         observer_device_context=hd.ObserverContext(
             observer_type=standard.DCM.Device,
             observer_identifying_attributes=hd.DeviceObserverIdentifyingAttributes(
@@ -216,7 +214,7 @@ def _observer(request: ReportRequest) -> hd.ObservationContext:
                 model_name=MODEL_NAME,
                 serial_number=model.digest,
             ),
-        )
+        ),
     )
 
 

@@ -11,11 +11,11 @@ from cxr_node.domain.errors import AnswerRefused, RecordRefused
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey
 from cxr_node.reasoning.prompts import STRUCTURES, pair
-from cxr_node.training.phantom_records import SOURCE
 from cxr_node.training.record_stages import Answered, shown, turns_of
 from cxr_node.training.records import Record, new_record
 
 TRUTH = "truth.jsonl"
+SOURCE = "cxr-node phantom"
 _S = StageKey
 
 
@@ -30,7 +30,7 @@ def folder_records(folder: Path) -> Iterator[Record]:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    yield from _of_line(json.loads(line))
+                    yield from film_records(json.loads(line))
                 except (ValueError, KeyError, TypeError, AttributeError, AnswerRefused) as error:
                     words = f"{path}, line {number}: is no phantom's truth"
                     raise RecordRefused(words) from error
@@ -38,7 +38,8 @@ def folder_records(folder: Path) -> Iterator[Record]:
         raise RecordRefused(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _of_line(film: Mapping[str, Any]) -> Iterator[Record]:
+def film_records(film: Mapping[str, Any]) -> Iterator[Record]:
+    """The record of one line of ``truth.jsonl``, behind that of its earlier study."""
     before = film.get("prior")
     if before is not None:
         yield _record(before, _study(film, prior=True), following=_study(film))

@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 
 from cxr_node.domain.ports import SystemClock
+from cxr_node.evaluation.batched_phantoms import Films, batched_items
 from cxr_node.evaluation.cases import Case
-from cxr_node.evaluation.phantoms import phantom_items
 from cxr_node.evaluation.run import CaseStore, Evaluator
 from cxr_node.evaluation.summary import About, Evaluation, evaluate
+from cxr_node.phantom.batched.patient import Level
 from cxr_node.reasoning.open_model import open_model
 
 COUNT, FIRST = 40, 9_850_000
+FILMS = Films(Level.STANDARD, 224)
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     model = open_model("", threads=1, device="cpu")
     store = CaseStore(tmp_path_factory.mktemp("evaluation"), {"digest": model.identity.digest})
-    items = phantom_items(COUNT, FIRST, 224)
+    items = batched_items(range(FIRST, FIRST + COUNT), FILMS)
     return Evaluator(model, SystemClock(), 8).run(items, store, lambda _: None)
 
 
@@ -54,7 +56,7 @@ def test_a_study_read_alone_is_graded_the_same(cases: list[Case], tmp_path: Path
     model = open_model("", threads=1, device="cpu")
     store = CaseStore(tmp_path, {})
     (alone,) = Evaluator(model, SystemClock()).run(
-        phantom_items(1, FIRST + 3, 224), store, lambda _: None
+        batched_items([FIRST + 3], FILMS), store, lambda _: None
     )
     together = cases[3]
     assert [(x.label, x.called) for x in alone.labels] == [

@@ -10,8 +10,9 @@ import pytest
 from cxr_node.domain.findings import Box, FindingKind, ReadingKind
 from cxr_node.domain.instance import View
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.phantom.make import make_phantom
-from cxr_node.phantom.truth import Phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.make import Radiograph, radiographs
+from cxr_node.phantom.batched.signs import Sign
 from cxr_node.reasoning.embedded import embedded_folder
 from cxr_node.reasoning.occlusion import Occlusion, occlusions
 from cxr_node.reasoning.staged import StagedReader
@@ -27,19 +28,15 @@ def shipped() -> TransformersModel:
     return load_model(embedded_folder(), threads=1, device="cpu")
 
 
-def phantoms(first_seed: int, count: int) -> list[Phantom]:
-    """The next phantoms with a pneumothorax, frontal."""
-    found: list[Phantom] = []
-    seed = first_seed
-    while len(found) < count:
-        made = make_phantom(seed, size=224, view=View.PA)
-        if KIND in made.truth.kinds:
-            found.append(made)
-        seed += 1
-    return found
+def phantoms(first_seed: int, count: int) -> list[Radiograph]:
+    """Frontal phantoms with a pneumothorax and nothing else."""
+    cases = [
+        make_case(first_seed + n, view=View.PA, signs=(Sign.PNEUMOTHORAX,)) for n in range(count)
+    ]
+    return list(radiographs(cases))
 
 
-def seen(phantom: Phantom) -> PreparedImage:
+def seen(phantom: Radiograph) -> PreparedImage:
     grey = (phantom.image * 255 + 0.5).astype(np.uint8)
     return replace(
         picture(),
@@ -51,11 +48,11 @@ def seen(phantom: Phantom) -> PreparedImage:
     )
 
 
-def audited(model: TransformersModel, phantom: Phantom) -> Occlusion:
+def audited(model: TransformersModel, phantom: Radiograph) -> Occlusion:
     """The pneumothorax hidden where it was drawn."""
     image, reader = seen(phantom), StagedReader(model)
     asked = request(image, ReadingKind.TRIAGE)
-    (box,) = (f.box for f in phantom.truth.findings if f.kind is KIND)
+    (box,) = (f.box for f in phantom.facts.signs)
     (held,) = (f for f in reader.read(asked).findings if f.kind is KIND)
     drawn = replace(held, box=Box(image.sop_instance_uid, *box))
     (found,) = occlusions(asked, [drawn], reader.read)

@@ -11,7 +11,8 @@ import pytest
 from cxr_node.config import JobsSection
 from cxr_node.domain.findings import Reading, ReadingKind
 from cxr_node.domain.ports import PreparedImage
-from cxr_node.phantom import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.make import make_radiograph
 from cxr_node.reasoning.staged import Request, StagedReader
 from cxr_node.services import rounds
 from cxr_node.services.frontal import candidates
@@ -27,7 +28,7 @@ LIMITS = JobsSection(lease_seconds=60.0, beat_seconds=5.0, batch=3)
 
 
 def _phantom(seed: int) -> PreparedImage:
-    gray = (make_phantom(seed, size=224).image * 255).astype(np.uint8)
+    gray = (make_radiograph(make_case(seed)).image * 255).astype(np.uint8)
     return replace(picture(), gray=gray.tobytes())
 
 

@@ -30,7 +30,7 @@ from cxr_node.training.record_counts import oddities
 from cxr_node.training.record_files import write_records
 from cxr_node.training.records import Record, checked
 from tests.leaking_sentences import DROPPED
-from tests.phantom_reports import phantom_dialogue
+from tests.phantom_reports import phantom_dialogue, phantom_dialogues
 
 REPORTS = 600
 RULES = Sampling(each=25, single=25, multiple=60, listed=REPORTS, temporal=60, seed=3)
@@ -41,18 +41,25 @@ GIVEN_AWAY = re.compile(
     re.IGNORECASE,
 )
 """A net wider than the filter's and made apart from it."""
+UNBORNE = "the report does not bear the answer out"
+"""Of a fracture that "no acute fracture" leaves open."""
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("corpus") / "phantoms.jsonl"
-    assert write_records(path, map(phantom_dialogue, range(REPORTS))) == REPORTS
+    assert write_records(path, _everything()) == REPORTS
     return path
+
+
+def _everything() -> list[Record]:
+    """Every second case has an earlier study, which is a record of its own."""
+    return [record for seed in range(2 * REPORTS // 3) for record in phantom_dialogues(seed)]
 
 
 @pytest.fixture(scope="module")
 def records() -> dict[str, Record]:
-    return {f"s{seed}": phantom_dialogue(seed) for seed in range(REPORTS)}
+    return {str(record.study): record for record in _everything()}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,9 @@ def test_nothing_leaks_from_the_phantoms_reports(mined: tuple[list[Record], Drop
     records, dropped = mined
     assert len({record.study for record in records}) >= 500
     assert len(records) > 900
-    assert dropped == Dropped()
+    assert not dropped.steps
+    assert set(dropped.chains) <= {UNBORNE}
+    assert dropped.chains.total() < 0.1 * len(records)
     for record in records:
         thoughts = read_tags(record.turns[0].answer).thoughts
         two = chain_of(record)["task"] == "temporal"
@@ -134,7 +143,8 @@ def test_chains_are_in_the_form_that_is_taught(mined: tuple[list[Record], Droppe
             assert f"\n{letter}) {option}\n" in turn.question
         assert list(oddities(record)) == []
     pair = next(r for r in mined[0] if chain_of(r)["task"] == "temporal")
-    assert pair.images == (f"i{str(pair.reference_study)[1:]}", f"i{str(pair.study)[1:]}")
+    later = pair.images[1]
+    assert pair.images == (f"{later}-prior", later)
 
 
 def test_answers_are_those_of_the_truth(
@@ -178,7 +188,7 @@ def test_the_draw_is_balanced_limited_and_seeded(records: dict[str, Record]) -> 
     assert set(places) == set("ABCD")
     assert tasks == tasks_of(everything, RULES)
     assert tasks != tasks_of(everything, replace(RULES, seed=4))
-    assert Counter(t.kind for t in tasks)[TaskKind.LISTED] == REPORTS
+    assert Counter(t.kind for t in tasks)[TaskKind.LISTED] > 0.9 * REPORTS
 
 
 def test_a_parent_label_is_not_asked_as_absent_beside_its_child(records: dict[str, Record]) -> None:
@@ -186,7 +196,7 @@ def test_a_parent_label_is_not_asked_as_absent_beside_its_child(records: dict[st
         found = labelled(record, 1)
         assert found is not None
         if found.said["Consolidation"] is Presence.PRESENT:
-            assert "Lung Opacity" not in found.said
+            assert found.said.get("Lung Opacity") is not Presence.ABSENT
 
 
 def one_task(label: str = "Pleural Effusion", *, present: bool = True) -> Task:

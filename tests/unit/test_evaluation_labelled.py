@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,7 +12,7 @@ from cxr_node.domain.errors import ConfigurationError, Unreadable
 from cxr_node.domain.ports import ImagePolicy, SizePolicy
 from cxr_node.evaluation.labelled import ignored_words, image_items, read_table
 from cxr_node.imaging.reader import PixelReader
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.stored import stored_film
 
 POLICY = ImagePolicy(SizePolicy.LETTERBOX, side=112)
 LISTED = """file,labels,view,age,sex
@@ -82,7 +81,7 @@ def test_a_table_without_files_or_labels_is_refused(tmp_path: Path, text: str, w
 
 def test_boxes_reach_the_models_picture(tmp_path: Path) -> None:
     """A picture of 200 x 100 lies in the middle of the model's square: 25 % free above."""
-    shades = (255 * make_phantom(1, size=200).image[50:150]).astype(np.uint8)
+    shades = stored_film()[50:250:2, :400:2]
     Image.fromarray(shades).save(tmp_path / "1.png")
     boxes = table(tmp_path, "file,label,x,y,w,h\n1.png,Effusion,50,0,100,50\n", "boxes.csv")
     found = read_table(table(tmp_path, "file,labels,view\n1.png,Effusion,AP\n"), boxes)

@@ -7,10 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from cxr_node.domain.findings import FindingKind
-from cxr_node.phantom.truth import DRAWN
-from cxr_node.reasoning.answers import present_probability, probabilities
-from cxr_node.training.calibrate import OperatingPoint, calibration_error, fit, logistic
+from cxr_node.evaluation.calibrating import calibration_error
+from cxr_node.evaluation.operating import OperatingPoint, logistic
 from cxr_node.training.figures import auroc, operating_point, rates
 
 
@@ -53,18 +51,3 @@ def test_platt_scaling_finds_the_line_that_made_the_data() -> None:
     probability = OperatingPoint(0.7, -0.5, 0.5).probability(x)
     assert calibration_error(probability, truth) < 0.02
     assert calibration_error(np.clip(probability * 0.3, 0, 1), truth) > 0.15
-
-
-def test_the_manifest_says_the_same_as_the_fit() -> None:
-    rng = np.random.default_rng(2)
-    truths = [{"findings": {str(FindingKind.PNEUMOTHORAX): {}} if i % 2 else {}} for i in range(80)]
-    pair = rng.normal(0, 1, (80, 3))
-    pair[1::2, 0] += 2
-    scores = {f"presence:{kind}": pair for kind in DRAWN}
-    truths[0]["findings"] = {str(kind): {} for kind in DRAWN}
-    point = fit(scores, truths)[FindingKind.PNEUMOTHORAX]
-    expected = point.probability(pair[:, 0] - pair[:, 1])
-    options = ("present", "absent", "uncertain")
-    for row, p in zip(pair, expected, strict=True):
-        product = present_probability(probabilities(row, options, point.calibration))
-        assert product == pytest.approx(p, abs=1e-5)

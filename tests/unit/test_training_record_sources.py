@@ -12,28 +12,14 @@ from pathlib import Path
 import pytest
 
 from cxr_node.domain.errors import RecordRefused
-from cxr_node.domain.findings import FindingKind, Severity
-from cxr_node.domain.instance import View
-from cxr_node.domain.stages import GRAPH, OPENING, StageKey
-from cxr_node.phantom import make_phantom
-from cxr_node.phantom.truth import PhantomTruth
+from cxr_node.domain.stages import OPENING, StageKey
 from cxr_node.training.mimic_lists import read_lists
 from cxr_node.training.mimic_records import mimic_records, picture_file
-from cxr_node.training.phantom_records import phantom_record
 from cxr_node.training.reading_records import reading_record
-from cxr_node.training.record_boxes import boxes_in
 from cxr_node.training.record_counts import oddities
-from cxr_node.training.record_stages import answered_of, turn_of
 from cxr_node.training.records import Record
 from cxr_node.training.report_sections import ReportSections, report_sections
 from tests.readings import contradicted
-
-K = FindingKind
-SIZE = 224
-
-
-def truth(*kinds: FindingKind, severity: Severity = Severity.MODERATE) -> PhantomTruth:
-    return make_phantom(5, size=SIZE, findings=kinds, severity=severity).truth
 
 
 def said(record: Record, key: str) -> str:
@@ -42,87 +28,6 @@ def said(record: Record, key: str) -> str:
 
 def stages(record: Record) -> set[int]:
     return {turn.stage for turn in record.turns}
-
-
-def full() -> Record:
-    now = truth(K.PLEURAL_EFFUSION, K.CARDIOMEGALY, K.ENDOTRACHEAL_TUBE)
-    return phantom_record(
-        now,
-        SIZE,
-        study="s2",
-        image="i2",
-        earlier=("s1", "i1", truth(K.PNEUMOTHORAX, K.CARDIOMEGALY, severity=Severity.MILD)),
-        later=("s3", truth(K.CARDIOMEGALY)),
-        patient="p",
-    )
-
-
-def test_a_phantom_becomes_a_dialogue_over_all_eight_stages() -> None:
-    record = full()
-    assert [t.stage for t in record.turns] == sorted(t.stage for t in record.turns)
-    assert stages(record) == set(range(1, 9))
-    assert (record.study, record.reference_study, record.following_study) == ("s2", "s1", "s3")
-    assert list(oddities(record)) == []
-    assert said(record, "findings/presence/pleural_effusion") == "present"
-    assert said(record, "findings/presence/edema") == "absent"
-    assert said(record, "comparison/change/pleural_effusion") == "new"
-    assert said(record, "comparison/change/cardiomegaly") == "worsened"
-    assert "pneumothorax resolved" in said(record, "comparison/summary")
-    assert said(record, "future_trend/course") == "improve"
-    assert said(record, "attributes_grounding/severity/pleural_effusion") == "moderate"
-
-
-def test_pictures_are_shown_where_they_are_needed() -> None:
-    record = full()
-    marks = [t.question.count("<image>") for t in record.turns]
-    first = [t.stage for t in record.turns].index(5)
-    assert record.images == ("i2", "i1")
-    assert {n for n, count in enumerate(marks) if count} == {0, first}
-    assert sum(marks) == 2
-    assert {t.image_input_count for t in record.turns if t.stage < 5} == {1}
-    assert {t.image_input_count for t in record.turns if t.stage >= 5} == {2}
-
-
-def test_skipped_stages_are_absent() -> None:
-    normal = phantom_record(truth(), SIZE, study="s", image="i")
-    assert stages(normal) == {1, 2, 3, 8}
-    assert normal.reference_study is None
-    one = phantom_record(truth(K.PNEUMOTHORAX), SIZE, study="s", image="i")
-    assert stages(one) == {1, 2, 3, 7, 8}
-    assert said(one, "advice/category") == "1"
-    assert said(one, "advice/next_step") == "urgent clinical review"
-    lateral = make_phantom(5, size=SIZE, view=View.LATERAL).truth
-    record = phantom_record(lateral, SIZE, study="s", image="i")
-    assert said(record, "quality_view/projection") == "lateral"
-    assert not any("anatomy_box" in str(t.document["node_key"]) for t in record.turns)
-
-
-def test_boxes_are_those_that_were_drawn() -> None:
-    drawn = truth(K.PLEURAL_EFFUSION)
-    record = phantom_record(drawn, SIZE, study="s", image="i")
-    turn = next(t for t in record.turns if t.qtype == "detection")
-    (found,) = boxes_in(turn.answer)
-    assert found.name == "pleural effusion"
-    assert found.box == pytest.approx(
-        [100 * edge / SIZE for edge in drawn.findings[0].box], abs=5e-3
-    )
-    assert turn.document["bbox_list"] == [list(found.box)]
-
-
-def test_turns_ask_what_the_graph_asks() -> None:
-    keys = {f"{stage.key}/{question.key}" for stage in GRAPH for question in stage.questions}
-    asked = {"/".join(str(t.document["node_key"]).split("/")[:2]) for t in full().turns}
-    assert asked == keys
-    for turn in full().turns:
-        back = answered_of(turn)
-        assert back is not None
-        assert turn.qtype == "detection" or turn_of(back).answer == turn.answer
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_every_phantom_gives_a_sound_record(seed: int) -> None:
-    record = phantom_record(make_phantom(seed).truth, SIZE, study=str(seed), image="i")
-    assert list(oddities(record)) == []
 
 
 REPORT = """                                 FINAL REPORT

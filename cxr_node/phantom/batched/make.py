@@ -2,8 +2,7 @@
 
 The same seed gives the same picture and answers, alone or in a batch of any order, on any
 machine (to 1e-5 in grey, the rounding of sums). Difficulty is :class:`Level`, versioned:
-"phantom-2" and "phantom-2-hard". phantom-1 (``cxr_node.phantom.make``) stays until the
-embedded model has been taught on these.
+"phantom-2" and "phantom-2-hard".
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ import pytest
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import StageKey, Turn
-from cxr_node.phantom.make import make_phantom
 from cxr_node.reasoning.boxes import box_text
 from cxr_node.reasoning.profiles import Profile
 from cxr_node.training.grpo_advantages import Credit, Marked, advantages, compared
 from cxr_node.training.grpo_marks import Asked, marks, truth_of
-from cxr_node.training.phantom_records import phantom_record
+from cxr_node.training.phantom_records import phantom_records
 
 S, K = StageKey, FindingKind
 PROJECTION = (S.QUALITY_VIEW, "projection", "")
@@ -77,8 +76,7 @@ def test_a_comparison_that_could_not_be_made_is_not_missed() -> None:
 
 
 def test_a_phantom_marks_its_own_answers_with_one() -> None:
-    phantom = make_phantom(7)
-    truth = truth_of(phantom_record(phantom.truth, phantom.size, study="a", image="a"))
+    truth = truth_of(next(phantom_records(7, 1)))
     found = marks([turn(key, answer) for key, answer in truth.items()], truth, Profile())
     assert set(found.turns) == {1.0}
     assert set(found.stages.values()) == {1.0}

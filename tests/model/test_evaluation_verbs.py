@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cxr_node.phantom.dicom import write_phantom
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.stored import write_stored_film
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,10 +45,7 @@ def test_phantoms_are_read_graded_and_reported(tmp_path: Path) -> None:
 
 
 def test_images_of_a_table_are_read(tmp_path: Path) -> None:
-    films = [
-        write_phantom(make_phantom(seed, size=256), tmp_path / "films", case=seed)
-        for seed in (1, 2)
-    ]
+    films = [write_stored_film(tmp_path / "films", study) for study in ("one", "two")]
     rows = "".join(f"{film.name},{n},{1 - n}\n" for n, film in enumerate(films))
     table = tmp_path / "labels.csv"
     table.write_text(f"file,Pneumothorax,Edema\n{rows}gone.dcm,1,0\n", encoding="utf-8")
