@@ -51,7 +51,7 @@ correlation ct ultrasound radiograph repeat position positioned correct high low
 adequate limited inadequate positioning inspiration exposure rotation coverage rotated shallow
 underexposed overexposed cut off field none nothing other otherwise only impression report present
 absent uncertain assessed acute chronic old healing quality good poor reads which that may should
-cardiothoracic ratio thorax thoracic percent phantom synthetic
+cardiothoracic ratio thorax thoracic percent phantom synthetic free under
 """.split()  # noqa: SIM905 - a list of 300 words reads better as text
 
 _PUNCTUATION = (".", ",", "?", "(", ")", "),", ":", ";", "-", "%", "/", "+", ").")

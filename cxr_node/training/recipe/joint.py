@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from cxr_node.training.run_folder import RunFolder
 from cxr_node.training.sft import Settings, fine_tune
 from cxr_node.training.sft_samples import Sample
 
-STEPS = 2400
+STEPS = 1000
 RATE = 1.5e-3
 _SIDE_LOSS = 0.5
 _TRIAGE, _THINNED = 0.25, 0.4
@@ -156,8 +155,3 @@ def teach_dialogues(
         side=TowerSide(heads),
         title="Dialogues of the embedded model",
     )
-
-
-def open_pools(data: Path) -> dict[Kind, Pool]:
-    """The stored samples of every kind below ``data``."""
-    return {kind: Pool(data / kind, np.random.default_rng(0)) for kind in Kind}

@@ -16,7 +16,7 @@ from cxr_node.training.recipe.pool import Pool
 from cxr_node.training.recipe.sight import patches, see, varied
 
 RATE = 1.5e-3
-STEPS = 4000
+STEPS = 4800
 _WARM_UP = 60
 _REPORT, _SAVE = 50, 200
 _SEED = 0
@@ -29,10 +29,10 @@ def teach_tower(network: Any, heads: Heads, data: Path, out: Path, steps: int = 
     falling = torch.optim.lr_scheduler.LambdaLR(rule, lambda at: factor_at(at, steps))
     path, step = out / "tower.pt", 0
     if path.exists():
-        step = load_tower(path, network, heads)
-        state = torch.load(path, weights_only=True)
+        state = load_tower(path, network, heads)
         rule.load_state_dict(state["rule"])
         falling.load_state_dict(state["falling"])
+        step = state["step"]
     rng = np.random.default_rng([_SEED, step])
     plot = LivePlot(
         out / "tower.jsonl", out / "tower.html", "vision tower", total=steps, after=step
@@ -77,12 +77,12 @@ def save(path: Path, **state: Any) -> None:
     partial.rename(path)
 
 
-def load_tower(path: Path, network: Any, heads: Heads) -> int:
-    """Take up a checkpoint; returns its step."""
-    state = torch.load(path, weights_only=True)
+def load_tower(path: Path, network: Any, heads: Heads) -> dict[str, Any]:
+    """Take up the weights of a checkpoint; returns all of it."""
+    state: dict[str, Any] = torch.load(path, weights_only=True)
     network.model.visual.load_state_dict(state["tower"])
     heads.load_state_dict(state["heads"])
-    return int(state["step"])
+    return state
 
 
 @torch.inference_mode()
