@@ -17,6 +17,7 @@ def embedded(
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
     tower_steps: Annotated[int, typer.Option(min=1, help="Steps of 16 films.")] = 4800,
     dialogue_steps: Annotated[int, typer.Option(min=1, help="Steps of 16 dialogues.")] = 1000,
+    reinforced_steps: Annotated[int, typer.Option(min=0, help="Steps of GRPO; 0: none.")] = 50,
     films: Annotated[int, typer.Option(min=400, help="Single films to learn from.")] = 28_600,
     judged: Annotated[
         int, typer.Option(min=100, help="Films to fit and others to judge on.")
@@ -34,6 +35,7 @@ def embedded(
         views=max(films // 24, 100),
         tower_steps=tower_steps,
         dialogue_steps=dialogue_steps,
+        reinforced_steps=reinforced_steps,
     )
     folder = teach(out, amount, threads)
     calibrate(folder, out / "calibration", (judged, judged), configuration(config))

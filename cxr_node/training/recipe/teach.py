@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 from cxr_node.reasoning.embedded import embedded_manifest, new_model, save_embedded
+from cxr_node.reasoning.profiles import Manifest
 from cxr_node.training.recipe import joint
 from cxr_node.training.recipe.heads import Heads
 from cxr_node.training.recipe.pool import Pool
+from cxr_node.training.recipe.reinforce import SETTINGS, reinforce
 from cxr_node.training.recipe.samples import CHUNK, Kind
 from cxr_node.training.recipe.tower import load_tower, teach_tower
 from cxr_node.training.run_folder import open_run
@@ -40,6 +42,7 @@ class Amount:
     views: int = 1_200
     tower_steps: int = 4_800
     dialogue_steps: int = joint.STEPS
+    reinforced_steps: int = SETTINGS.steps
 
     def chunks(self, kind: Kind) -> int:
         count = {Kind.SINGLE: self.single, Kind.PAIR: self.pair, Kind.VIEWS: self.views}[kind]
@@ -61,15 +64,26 @@ def teach(out: Path, amount: Amount, threads: int = 1) -> Path:
     run = open_run(out / "dialogues", settings, resume=(out / "dialogues" / "run.json").exists())
     pools = {kind: Pool(data / kind, np.random.default_rng(0)) for kind in Kind}
     taught = joint.teach_dialogues(network, heads, pools, run, amount.dialogue_steps)
+    if amount.reinforced_steps:
+        taught = _reinforced(taught, pools, out / "reinforced", amount.reinforced_steps)
     return save_taught(taught, out / "model")
+
+
+def _reinforced(network: Any, pools: Mapping[Kind, Pool], out: Path, steps: int) -> Any:
+    run = open_run(out, {"steps": steps}, resume=(out / "run.json").exists())
+    settings = replace(SETTINGS, steps=steps)
+    return reinforce(network, _manifest(), pools, run, settings=settings)
 
 
 def save_taught(network: Any, folder: Path) -> Path:
     """Weights in bfloat16 with a manifest that claims no probabilities yet."""
-    manifest = embedded_manifest(version=VERSION, trained=True, statement=STATEMENT, pictures=2)
-    save_embedded(folder, network.to(torch.bfloat16), manifest)
+    save_embedded(folder, network.to(torch.bfloat16), _manifest())
     network.to(torch.float32)
     return folder
+
+
+def _manifest() -> Manifest:
+    return embedded_manifest(version=VERSION, trained=True, statement=STATEMENT, pictures=2)
 
 
 def _command(data: Path, kind: Kind, chunks: int) -> list[str]:
