@@ -101,12 +101,13 @@ def _drawing(data: Path, amount: Amount) -> Iterator[None]:
     child = subprocess.Popen(  # noqa: S603 - own module
         _command(data, Kind.SINGLE, amount.chunks(Kind.SINGLE))
     )
+    done = False
     try:
         yield
-    except BaseException:
-        child.terminate()
-        raise
+        done = True
     finally:
+        if not done:
+            child.terminate()
         child.wait()
     for kind in Kind:
         _draw(data, kind, amount.chunks(kind))

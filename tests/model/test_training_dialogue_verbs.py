@@ -30,9 +30,9 @@ def test_phantoms_pass_the_check_with_every_stage(phantoms: Path, tmp_path: Path
     result = invoke("check", phantoms, "--json", counts)
     assert result.exit_code == 0, result.output
     found = json.loads(counts.read_text())
-    assert (found["dialogues"], found["oddities"]) == (8, {})
+    assert (found["dialogues"], found["oddities"]) == (10, {})
     assert all(stage["turns"] for stage in found["stages"].values())
-    assert found["with_reference"] == 4
+    assert found["with_reference"] == 2
 
 
 def test_phantoms_are_the_same_again(phantoms: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_phantoms_are_the_same_again(phantoms: Path, tmp_path: Path) -> None:
 def test_stats_name_stages_tasks_and_sources(phantoms: Path) -> None:
     result = invoke("stats", phantoms)
     assert result.exit_code == 0
-    for words in ("8 dialogues", "Findings_Identification", "cxr-node phantom", "quality_view"):
+    for words in ("10 dialogues", "Findings_Identification", "cxr-node phantom", "quality_view"):
         assert words in result.output
 
 
