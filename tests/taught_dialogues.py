@@ -9,7 +9,8 @@ from PIL import Image
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.stages import StageKey
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.make import make_radiograph
 from cxr_node.training.record_files import write_records
 from cxr_node.training.record_stages import Answered, shown, turns_of
 from cxr_node.training.records import Record, new_record
@@ -43,7 +44,7 @@ def write_dialogues(folder: Path, count: int = 4, *, prior: bool = False) -> Pat
     """``count`` records in ``dialogues.jsonl`` and their pictures beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        drawn = np.rint(make_phantom(number, size=112).image * 255).astype(np.uint8)
+        drawn = np.rint(make_radiograph(make_case(number), 112).image * 255).astype(np.uint8)
         Image.fromarray(drawn).save(folder / f"film-{number}.png")
     path = folder / "dialogues.jsonl"
     write_records(path, (taught_record(number, prior=prior) for number in range(count)))

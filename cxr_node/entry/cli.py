@@ -22,6 +22,7 @@ from cxr_node.entry import (
     model_verbs,
     phantom_verbs,
     review_verbs,
+    train_embedded,
     train_verbs,
 )
 from cxr_node.entry.options import ConfigOption, configuration, console, found
@@ -42,6 +43,7 @@ app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
 app.add_typer(canary_verbs.app, name="canary")
 app.add_typer(dialogue_verbs.app, name="dialogues")
+train_verbs.app.command(epilog=train_embedded.EXAMPLE)(train_embedded.embedded)
 app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cxr_node.entry.options import ConfigOption, configuration, console
-from cxr_node.entry.train_verbs import app, need_trainers
+from cxr_node.entry.train_parts import need_trainers
+
+EXAMPLE = "Example: cxr-node train embedded --out embedded/ --threads 2"
 
 
-@app.command(epilog="Example: cxr-node train embedded --out embedded/ --threads 2")
 def embedded(
     out: Annotated[Path, typer.Option(help="Folder of the run; given again, it goes on.")],
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,

@@ -12,13 +12,15 @@ from typer.testing import CliRunner, Result
 
 from cxr_node.domain.errors import CxrNodeError
 from cxr_node.entry.cli import app
-from cxr_node.phantom.make import make_phantom
+from cxr_node.phantom.batched.answers import record
+from cxr_node.phantom.batched.case import make_case
+from cxr_node.phantom.batched.make import make_radiograph
 from cxr_node.reasoning.profiles import load_manifest, verify
 from cxr_node.reasoning.staged import StagedReader
 from cxr_node.reasoning.tags import with_tags
 from cxr_node.reasoning.transformers_model import load_model
 from cxr_node.training.live_plot import read_figures
-from cxr_node.training.phantom_records import phantom_record
+from cxr_node.training.phantom_folder import film_records
 from cxr_node.training.record_files import write_records
 from cxr_node.training.records import Record, RecordTurn, new_record
 from tests.asking import request
@@ -45,12 +47,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (base / "films").mkdir()
     records = []
     for seed in (3, 4):
-        phantom = make_phantom(seed)
+        phantom = make_radiograph(make_case(seed))
         grey = (phantom.image * 255 + 0.5).astype(np.uint8)
         Image.fromarray(grey).save(base / "films" / f"p{seed}.png")
-        records.append(
-            phantom_record(phantom.truth, phantom.size, study=f"p{seed}", image=f"p{seed}")
-        )
+        records += film_records(record(phantom) | {"image": f"p{seed}"})
     write_records(base / "dialogues.jsonl", records)
     write_records(base / "chains.jsonl", [_record(CHAIN, "p3")])
     return base
@@ -117,9 +117,8 @@ def test_chains_are_reinforced_by_outcome_and_process(site: Path, tmp_path: Path
 def test_what_cannot_be_run_is_refused_by_name(
     site: Path, tmp_path: Path, more: tuple[str, ...], dialogues: str, words: str
 ) -> None:
-    phantom = make_phantom(3)
-    lost = phantom_record(phantom.truth, phantom.size, study="a", image="lost.png")
-    write_records(site / "lost.jsonl", [lost])
+    lost = record(make_radiograph(make_case(3))) | {"image": "lost.png"}
+    write_records(site / "lost.jsonl", film_records(lost))
     ran = grpo(site, tmp_path / "run", "--steps", "1", *more, dialogues=dialogues)
     assert isinstance(ran.exception, CxrNodeError), ran.output
     assert words in str(ran.exception)
