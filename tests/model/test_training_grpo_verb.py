@@ -11,19 +11,27 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cxr_node.domain.errors import CxrNodeError
+from cxr_node.domain.ports import SystemClock
+from cxr_node.domain.stages import QUALITY_DIMENSIONS, StageKey
 from cxr_node.entry.cli import app
 from cxr_node.phantom.batched.answers import record
 from cxr_node.phantom.batched.case import make_case
 from cxr_node.phantom.batched.make import make_radiograph
-from cxr_node.reasoning.profiles import load_manifest, verify
+from cxr_node.reasoning.profiles import Architecture, Limits, load_manifest, verify
+from cxr_node.reasoning.registry import add_taught
 from cxr_node.reasoning.staged import StagedReader
 from cxr_node.reasoning.tags import with_tags
 from cxr_node.reasoning.transformers_model import load_model
+from cxr_node.training.chat_processor import load_processor
+from cxr_node.training.grpo import Settings, reinforce_readings
+from cxr_node.training.grpo_rollout import Study
 from cxr_node.training.live_plot import read_figures
 from cxr_node.training.phantom_folder import film_records
 from cxr_node.training.record_files import write_records
 from cxr_node.training.records import Record, RecordTurn, new_record
+from cxr_node.training.run_folder import open_run
 from tests.asking import request
+from tests.families import build_family, seal_plainly
 from tests.models import picture
 from tests.tiny_models import SIDE, build_tiny
 
@@ -87,6 +95,8 @@ def test_readings_are_reinforced_into_a_whole_model_folder(site: Path, tmp_path:
         request(picture(1, width=SIDE, height=SIDE))
     )
     assert reading.model.name == "tiny-2"
+    how = {"person": "A. Person", "clock": SystemClock(), "reserve_bytes": 0}
+    assert add_taught(tmp_path / "models", out / "model", "own", **how).name == "own"
 
 
 def test_chains_are_reinforced_by_outcome_and_process(site: Path, tmp_path: Path) -> None:
@@ -123,3 +133,25 @@ def test_what_cannot_be_run_is_refused_by_name(
     assert isinstance(ran.exception, CxrNodeError), ran.output
     assert words in str(ran.exception)
     assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+def test_readings_of_every_architecture_are_reinforced(
+    architecture: Architecture, tmp_path: Path
+) -> None:
+    folder = build_family(tmp_path / "model", architecture)
+    untaught = tuple(stage for stage in StageKey if stage is not StageKey.QUALITY_VIEW)
+    limits = Limits(default_new_tokens=4)
+    manifest = seal_plainly(folder, architecture, untaught=untaught, limits=limits)
+    model = load_model(folder, threads=1, device="cpu")
+    side = manifest.picture.side
+    shown = (picture(1, width=side, height=side),)
+    truth = {(StageKey.QUALITY_VIEW, name, ""): "limited" for name in QUALITY_DIMENSIONS}
+    run = open_run(tmp_path / "run", {}, resume=False)
+    settings = Settings(steps=1, group=4, batch=1, rate=1e-3, warm_up=0, temperature=20.0)
+    processor = load_processor(folder, manifest)
+    start = {name: value.clone() for name, value in model.engine.network.state_dict().items()}
+    taught = reinforce_readings(model, processor, [Study("a", shown, truth)], run, settings)
+    (figures,) = read_figures(run.figures)
+    assert figures["completions/mean_length"] > 6  # six options and a text of several tokens
+    assert any(not taught.state_dict()[name].equal(value) for name, value in start.items())
