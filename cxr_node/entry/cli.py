@@ -17,6 +17,7 @@ from cxr_node.domain.findings import FindingKind
 from cxr_node.entry import (
     audit_verbs,
     canary_verbs,
+    commission_verbs,
     dialogue_verbs,
     evaluate_verbs,
     model_verbs,
@@ -46,6 +47,7 @@ app.add_typer(dialogue_verbs.app, name="dialogues")
 train_verbs.app.command(epilog=train_embedded.EXAMPLE)(train_embedded.embedded)
 app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
+commission_verbs.add_to(app)
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")

@@ -1,0 +1,1 @@
+"""Commissioning: what a node must do with phantoms, what it did, and the report of both."""
