@@ -191,15 +191,19 @@ def test_what_was_not_drawn_has_no_gradient(watched: Watching) -> None:
     torch.testing.assert_close(gradient[credited], -(advantages / share)[credited])
 
 
-def test_tokens_and_advantages_belong_together(watched: Watching, model: TransformersModel) -> None:
-    """Within a row all drawn tokens of one answer share its advantage."""
-    rows = {tuple(t.ids): t for t in watched._drawn}
-    for ids, advantage in zip(
-        watched.given["completion_ids"].tolist(), watched.given["advantages"].tolist(), strict=True
+def test_tokens_and_advantages_belong_together(watched: Watching) -> None:
+    """What may be learned from is what was drawn; all tokens of an answer share its advantage."""
+    given = watched.given
+    real = given["completion_mask"] * given["tool_mask"]
+    for ids, mask, advantage in zip(
+        given["completion_ids"].tolist(), real.tolist(), given["advantages"].tolist(), strict=True
     ):
-        trajectory = next(t for own, t in rows.items() if tuple(ids[: len(own)]) == own)
+        drawn = next(t for t in watched._drawn if tuple(ids[: len(t.ids)]) == t.ids)
+        assert mask == [int(n != NOT_DRAWN) for n in drawn.answers] + [0] * (
+            len(ids) - len(drawn.ids)
+        )
         by_answer: dict[int, set[float]] = {}
-        for number, value in zip(trajectory.answers, advantage, strict=False):
+        for number, value in zip(drawn.answers, advantage, strict=False):
             by_answer.setdefault(number, set()).add(value)
         assert by_answer.pop(NOT_DRAWN) == {0.0}
         assert all(len(values) == 1 for values in by_answer.values())
