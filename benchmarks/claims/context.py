@@ -23,8 +23,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="model folder")
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="only so many of them for now")
     asked = parser.parse_args()
-    wanted = Set(STANDARD, asked.count)
+    wanted = Set(STANDARD, asked.count, first=asked.first)
     arms = {
         context.value: read(asked.model, wanted, asked.out / context.value, context=context)
         for context in (Context.OWN, Context.REFERENCE, Context.NONE)
@@ -38,7 +39,7 @@ def main() -> None:
     for stage, question in sorted(places):
         name = f"stage {stage}: {question}"
         lines.append(compare(name, accuracy(stage, question), shared, _PAIRS))
-    about = {"claim": "stage context", "count": asked.count, "first_seed": HELD_OUT}
+    about = {"claim": "stage context", "count": asked.first or asked.count, "first_seed": HELD_OUT}
     answers = {arm: sum(len(c.answers) for c in cases) for arm, cases in arms.items()}
     common = sum(len(c.answers) for c in shared["own"])
     write(asked.out / "context.json", {**about, "asked": answers, "compared": common}, lines)

@@ -1,7 +1,7 @@
 """Figures of several arms over the same studies, and their differences, paired by study.
 
 Every arm is weighted by the same resamples, so that what makes a study hard for all arms
-cancels out of a difference. Sets of different studies are resampled apart.
+cancels out of a difference.
 """
 
 from __future__ import annotations
@@ -146,11 +146,9 @@ def compare(
     )
 
 
-def apart(figure: Figure, first: Sequence[Case], second: Sequence[Case]) -> Estimate:
-    """``second - first`` of two sets of different studies."""
-    one = figure(first, draw_weights(len(first), RESAMPLES, SEED))
-    other = figure(second, draw_weights(len(second), RESAMPLES, SEED + 1))
-    return estimate(other - one, len(first) + len(second))
+def by_seed(cases: Sequence[Case]) -> list[Case]:
+    """The cases named by their seed alone: one seed is one patient, at every level of drawing."""
+    return [case.model_copy(update={"key": case.key.rpartition("/")[2]}) for case in cases]
 
 
 def common_answers(arms: Mapping[str, Sequence[Case]]) -> dict[str, list[Case]]:

@@ -46,7 +46,7 @@ def main() -> None:
     held = _held_out(asked)
     arms = {"SFT": _judged(taught, held, asked.out / "SFT.json")}
     for seed in asked.seeds:
-        for recipe in ARMS:
+        for recipe in asked.arms:
             folder = _reinforced(taught, recipe, seed, asked)
             name = f"{recipe.value}-{seed}"
             arms[name] = _judged(folder, held, asked.out / f"{name}.json")
@@ -60,6 +60,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--taught", type=int, default=200, help="steps of SFT")
     parser.add_argument("--steps", type=int, default=30, help="steps of GRPO")
+    parser.add_argument("--stop", type=int, default=0, help="end GRPO early, behind so many")
+    parser.add_argument("--arms", type=Recipe, nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--group", type=int, default=8)
@@ -132,7 +134,9 @@ def _reinforced(taught: Path, recipe: Recipe, seed: int, asked: argparse.Namespa
     processor, began = load_processor(taught, load_manifest(taught)), time.process_time()
     torch.manual_seed(seed)
     network = grpo.reinforce_questions(
-        model, processor, cases, RECIPES[recipe], run, settings, watch=_watch
+        *(model, processor, cases, RECIPES[recipe], run, settings),
+        watch=_watch,
+        stop_after=asked.stop or None,
     )
     print(f"{out.name}: {time.process_time() - began:.0f} processor seconds")
     write_taught(network, taught, run.model, load_manifest(taught).model_copy(update={"files": {}}))
@@ -167,7 +171,7 @@ def _judged(folder: Path, held: Sequence[Asked], kept: Path) -> list[Case]:
 
 def _report(arms: Mapping[str, list[Case]], asked: argparse.Namespace, held: int) -> None:
     """The arms over all seeds together, study by study, then each seed alone."""
-    seeds = [seed for seed in asked.seeds if f"process-{seed}" in arms]
+    seeds = [s for s in asked.seeds if all(f"{recipe.value}-{s}" in arms for recipe in ARMS)]
     if not seeds:
         return
     joined: dict[str, list[Case]] = {"SFT": arms["SFT"]}
@@ -187,7 +191,8 @@ def _report(arms: Mapping[str, list[Case]], asked: argparse.Namespace, held: int
         "studies": len(arms["SFT"]),
         "seeds": seeds,
         "sft_steps": asked.taught,
-        "grpo_steps": asked.steps,
+        "grpo_steps": asked.stop or asked.steps,
+        "grpo_schedule": asked.steps,
         "group": asked.group,
         "prompts": asked.prompts,
         "rate": asked.rate,

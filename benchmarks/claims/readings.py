@@ -33,6 +33,8 @@ class Set:
     files: bool = False
     triage: bool = False
     size: int = 224
+    first: int = 0
+    """Only so many of them for now; 0 means all."""
 
 
 def read(
@@ -50,5 +52,7 @@ def read(
         store = CaseStore(out, {**run, "digest": digest})
         shown = ContextModel(load_model(model, threads=1, device="cpu"), context)
         with phantom_set(wish, ImagingSection()) as items:
-            cases = Evaluator(shown, SystemClock(), batch).run(items, store, lambda _: None)
+            cases = Evaluator(shown, SystemClock(), batch).run(
+                items[: wanted.first or None], store, lambda _: None
+            )
     return [case for case in cases if not case.failed]

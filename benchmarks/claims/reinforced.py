@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.claims.paired import (
     Line,
     accuracy,
-    apart,
     best_thresholds,
+    by_seed,
     common_answers,
     compare,
     macro_auroc,
@@ -53,14 +53,11 @@ def main() -> None:
     }
     fitted = {arm: macro_f1(best_thresholds(cases)) for arm, cases in found["fitted"].items()}
     lines = [line for name in ("standard", "hard") for line in _lines(name, found[name], fitted)]
-    drops = {
-        arm: Line(
-            f"macro F1 at fitted thresholds, standard to hard: {arm}",
-            {},
-            {"hard - standard": apart(fitted[arm], found["standard"][arm], found["hard"][arm])},
-        )
-        for arm in models
-    }
+    for arm in models:
+        both = {name: by_seed(found[name][arm]) for name in ("standard", "hard")}
+        pair = (("standard", "hard"),)
+        lines.append(compare(f"{arm}: macro F1 at fitted thresholds", fitted[arm], both, pair))
+        lines.append(compare(f"{arm}: macro AUROC", macro_auroc, both, pair))
     gate = next(line for line in lines if line.figure == "hard: macro F1 at fitted thresholds")
     lost = gate.differences["candidate - base"].value
     about = {
@@ -70,7 +67,7 @@ def main() -> None:
         "fitted_on": asked.calibrating,
         "gate": "passed" if lost is not None and lost >= -GATE else "failed",
     }
-    write(asked.out / "reinforced.json", about, [*lines, *drops.values()])
+    write(asked.out / "reinforced.json", about, lines)
 
 
 def _lines(name: str, arms: dict[str, list[Case]], fitted: dict[str, object]) -> list[Line]:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.claims.paired import (
     accuracy,
-    apart,
     best_thresholds,
+    by_seed,
     common_answers,
     compare,
     macro_f1,
@@ -52,11 +52,11 @@ def test_what_is_hard_for_both_arms_cancels_out_of_their_difference() -> None:
     assert found.low is not None
     assert found.high is not None
     assert 0 < found.low < found.value < found.high
-    loose = apart(accuracy(2), both["first"], both["second"])
-    assert loose.value == pytest.approx(found.value)
-    assert loose.low is not None
-    assert loose.low < 0  # without pairing the same difference drowns
-    assert line.arms["first"].value == pytest.approx(
+    alone = line.arms["first"]
+    assert alone.low is not None
+    assert alone.high is not None
+    assert found.high - found.low < (alone.high - alone.low) / 5
+    assert alone.value == pytest.approx(
         np.mean([a.given == "a" for case in both["first"] for a in case.answers])
     )
 
@@ -66,6 +66,13 @@ def test_arms_of_other_studies_are_not_compared() -> None:
     both["second"] = both["second"][::-1]
     with pytest.raises(ValueError, match="same studies"):
         compare("right", accuracy(), both, [("first", "second")])
+
+
+def test_one_patient_is_paired_across_levels_of_drawing() -> None:
+    level = {"plain": [answered("plain/7", [True])], "hard": [answered("hard/7", [False])]}
+    named = {name: by_seed(cases) for name, cases in level.items()}
+    line = compare("right", accuracy(), named, [("plain", "hard")])
+    assert line.differences["hard - plain"].value == -1
 
 
 def test_only_questions_that_all_arms_were_asked_are_compared() -> None:
