@@ -76,4 +76,4 @@ def test_no_context_offers_deflate_and_results_travel_uncompressed() -> None:
     assert all(not uid.is_deflated for cx in contexts for uid in cx.transfer_syntax)
     names = {str(cx.abstract_syntax) for cx in contexts}
     assert "1.2.840.10008.5.1.4.1.1.2" not in names, "no CT"
-    assert len(names) == len(contexts) == 8
+    assert len(names) == len(contexts) == 12
