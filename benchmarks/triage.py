@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -120,11 +120,10 @@ def measure(
     )
 
 
-def embedded(count: int, runs: int) -> list[Measured]:
+def embedded(count: int, runs: int) -> Iterator[Measured]:
     """The model that ships, on phantoms without findings and with findings by chance."""
     model = load_model(embedded_folder(), device="cpu")
     side = model.image_policy.side
-    rows = []
     for name, signs in (("normal", ()), ("with findings by chance", None)):
         cases = [make_case(9_900_000 + n, signs=signs) for n in range(count)]
         drawn = [film.image for film in radiographs(cases, side)]
@@ -132,19 +131,16 @@ def embedded(count: int, runs: int) -> list[Measured]:
             replace(noise(side, number), gray=(image * 255).astype("uint8").tobytes())
             for number, image in enumerate(drawn)
         ]
-        rows.append(measure(f"embedded, {count} phantoms {name}", "its own", model, images, runs))
-    return rows
+        yield measure(f"embedded, {count} phantoms {name}", "its own", model, images, runs)
 
 
-def published(lengths: Sequence[int], runs: int) -> list[Measured]:
+def published(lengths: Sequence[int], runs: int) -> Iterator[Measured]:
     """A random network for each published model, open answers of each length."""
-    rows = []
     for name, family, architecture, side in SHAPES:
         for length in lengths:
             model = family_model(family, architecture, side=side, new_tokens=length)
             image = noise(side, 0)
-            rows.append(measure(name, f"{length} tokens", model, [image], runs))
-    return rows
+            yield measure(name, f"{length} tokens", model, [image], runs)
 
 
 def _request(image: PreparedImage, kind: ReadingKind) -> Request:
@@ -163,13 +159,18 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[Measured] = []
-    if given.only != "published":
-        rows += embedded(given.phantoms, given.runs)
-    if given.only != "embedded":
-        rows += published(given.answers, given.runs)
-    made = [asdict(row) | {"ratio": row.ratio, "highest": row.highest} for row in rows]
-    given.out.write_text(json.dumps(made, indent=1) + "\n")
+    for row in _rows(given):
+        rows.append(row)
+        made = [asdict(row) | {"ratio": row.ratio, "highest": row.highest} for row in rows]
+        given.out.write_text(json.dumps(made, indent=1) + "\n")
     _print(rows)
+
+
+def _rows(given: argparse.Namespace) -> Iterator[Measured]:
+    if given.only != "published":
+        yield from embedded(given.phantoms, given.runs)
+    if given.only != "embedded":
+        yield from published(given.answers, given.runs)
 
 
 def _print(rows: Sequence[Measured]) -> None:
