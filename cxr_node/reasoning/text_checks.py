@@ -163,6 +163,8 @@ def _denies(mention: Mention, finding: Finding, named: _Named) -> bool:
     if "large" in mention.limits:
         return finding.severity is Severity.SEVERE
     known = finding.kind in named.at_all
+    if known and not mention.group and finding.kind is _K.LUNG_OPACITY and mention.limits:
+        return False  # no suspicious opacity, beside a named one
     if "acute" in mention.limits and known:
         chronic = _CHRONIC if mention.group else frozenset()
         return finding.kind not in chronic | named.calmly

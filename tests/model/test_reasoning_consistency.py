@@ -30,6 +30,9 @@ from tests.held_out_prose import HELD_OUT
 from tests.models import picture
 from tests.readings import sample_reading, turn
 from tests.report_prose import FIRST, Prose
+from tests.report_prose_abroad import ABROAD
+from tests.report_prose_fields import FIELDS
+from tests.report_prose_letters import LETTERS
 from tests.report_prose_more import SECOND
 from tests.report_prose_night import NIGHT
 from tests.report_prose_plain import PLAIN_SPOKEN
@@ -44,6 +47,7 @@ MET_LATER = (CONSULTANT, TELEGRAPHIC, VERBOSE, RESIDENT, PLAIN_SPOKEN, NIGHT)
 WORDINGS = {"held out": (HELD_OUT, 60)} | {
     str(n): (p, 15) for n, p in enumerate((*TUNED, *MET_LATER), 1)
 }
+WORDINGS |= {"fields": (FIELDS, 10), "abroad": (ABROAD, 10), "letters": (LETTERS, 10)}
 """Name to wording and to how many readings are drawn for each kind of contradiction."""
 NOTHING = NamedTerms((), ())
 K = FindingKind

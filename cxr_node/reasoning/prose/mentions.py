@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cxr_node.domain.findings import FindingKind, Laterality, Severity, Zone
+from cxr_node.reasoning.prose.fields import with_fields
 from cxr_node.reasoning.prose.phrases import Unit, sentences
 from cxr_node.reasoning.prose.predicates import with_predicates
 from cxr_node.reasoning.prose.report_words import ALL, BONE, DENIED, JOINT, TUBE, Tag
@@ -36,7 +37,9 @@ _RUN_ENDS = frozenset(
 )
 _HEADS = frozenset({Tag.TERM, Tag.GROUP, Tag.NORMAL})
 _PAIRED = frozenset({Tag.SIDE, Tag.ZONE, Tag.SIZE})
-_ANY = frozenset({"any", "focal", "visible", "visualized", "identifiable", "detectable"})
+_ANY = frozenset(
+    {"any", "all", "other", "focal", "visible", "visualized", "identifiable", "detectable"}
+)
 """Adjectives that leave a group as wide as it is."""
 _LONGEST_RUN = 24
 _SHORT_RUN = 5
@@ -78,7 +81,7 @@ def mentions(text: str, subject: FindingKind | None = None) -> tuple[Mention, ..
     return tuple(
         mention
         for units in sentences(text)
-        for mention in _sentence(with_predicates(units), subject)
+        for mention in _sentence(with_predicates(with_fields(units)), subject)
     )
 
 
@@ -215,7 +218,11 @@ def _stated_sizes(behind: Sequence[Unit]) -> frozenset[Severity]:
     """Sizes that are said with a verb: the effusion is large."""
     said = {at for at, unit in enumerate(behind, 1) if unit.tag is Tag.VERB}
     changed = {at for at, unit in enumerate(behind, -1) if unit.tag is Tag.CHANGE}
-    stated = (u for at, u in enumerate(behind) if at in said - changed and u.tag is Tag.SIZE)
+    stated = (
+        u
+        for at, (u, then) in enumerate(zip(behind, (*behind[1:], None), strict=False))
+        if at in said - changed and u.tag is Tag.SIZE and not (then and then.tag is Tag.WORD)
+    )
     return frozenset(Severity(unit.value) for unit in stated)
 
 
@@ -264,7 +271,8 @@ def _behind(units: Sequence[Unit], at: int) -> Sequence[Unit]:
 def _goes_on(units: Sequence[Unit], comma: int) -> bool:
     """Whether a comma is followed by a mere place, as in "effusion, left greater than right"."""
     following = units[comma + 1 : comma + 1 + _LONGEST_RUN]
-    if not following or following[0].tag not in (Tag.SIDE, Tag.ZONE, Tag.PREPOSITION):
+    places = (Tag.SIDE, Tag.ZONE, Tag.PREPOSITION, Tag.SIZE)
+    if not following or following[0].tag not in places:
         return False
     for unit in following:
         if unit.tag in _HEADS:

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind
+from cxr_node.reasoning.prose.phrase_families import REWRITTEN
 from cxr_node.reasoning.prose.plain_words import PLAIN
 from cxr_node.reasoning.prose.report_phrases import PHRASES
 from cxr_node.reasoning.prose.report_words import JOINT, WEAK, Tag
-from cxr_node.reasoning.prose.terms import LEXICON, name_key, singular
+from cxr_node.reasoning.prose.terms import LEXICON, name_key
+from cxr_node.reasoning.prose.word_forms import singular
 
 LONGEST_TEXT = 20_000
 """Characters that are read; answers are far shorter (``Limits.text_characters``)."""
@@ -36,6 +38,10 @@ _TOKEN = re.compile(
 )
 _DROPPED = frozenset({"be", "been", "being", "currently", "presently", "now", "really", "very"})
 """Words that change nothing: cannot be seen, has been seen."""
+_SUBJECTS = frozenset(
+    {"there", "here", "it", "that", "heart", "mediastinum", "chest", "everything"}
+)
+"""Before "'s", which is a verb then; elsewhere it is a possessive."""
 _ENDS = frozenset(".;!?•*")
 _NOT_ENDING = frozenset({"vs", "approx"})
 _ANSWER = re.compile(r"[A-Za-z]|\s?(?:[Nn]o|[Yy]es|[Nn]one|[Aa]bsent|[Nn]egative|[Pp]resent)\b")
@@ -73,6 +79,8 @@ def _plain(word: str) -> list[str]:
     whole = _SHORT.get(word, word)
     if whole.endswith("n't"):
         whole = f"{whole[:-3]} not"
+    if whole.endswith("'s"):
+        whole = f"{whole[:-2]} is" if whole[:-2] in _SUBJECTS else whole[:-2]
     words = "can not" if whole == "cannot" else whole
     return [singular(w) for w in words.split() if w not in _DROPPED]
 
@@ -91,6 +99,9 @@ def _entries() -> dict[tuple[str, ...], tuple[_Entry, ...]]:
             table |= {_phrase_key(phrase): entry for phrase in row.split("|")}
     joint = (FindingKind.PNEUMOTHORAX, FindingKind.PLEURAL_EFFUSION)
     table[name_key(JOINT)] = tuple((Tag.TERM, JOINT, kind, False) for kind in joint)
+    for phrase, plain in REWRITTEN.items():
+        keys = (_phrase_key(word) for word in plain.split("|"))
+        table[_phrase_key(phrase)] = tuple(entry for key in keys for entry in table[key])
     return {key: entry for key, entry in table.items() if key}
 
 

@@ -8,7 +8,10 @@ nouns of another time, of a source or of likeness ("before", "overlap") do not b
 
 from __future__ import annotations
 
-from cxr_node.reasoning.prose.terms import singular
+import re
+from functools import lru_cache
+
+from cxr_node.reasoning.prose.word_forms import singular, stem
 
 _LOOKING = """
     upon closer close careful further inspection review looking analysis assessment observation
@@ -34,6 +37,19 @@ _TELLING = """
     insert introduced introduction good great nice fine okay fairly adequate safe secure stable
     intact functional collected accumulate accumulates accumulated pooling pooled trapped
     outline outlines
+    """
+_SPEAKING = """
+    team doctor dr physician attending resident nurse ed er icu please correlate correlation
+    period read wet final preliminary prelim straight
+    away right bat obviously pretty quite really rather very truly came come comes arrived
+    arriving gotten gets get getting go goes going gone put putting place placing up down off
+    out back again me us my your their his him her you he she they bay trauma emergency
+    screening procedural complicating bedside supine diuresis despite resuscitation ventilated
+    intubated notice noticed noticing spot spotted person individual
+    objectified objectify proof proved proven plate like known carrier carry evidences
+    radiography radiographies superposed superimposed yes true ward unit room floor
+    clinic ambulance ems crew transport transfer transferred arrival um uh
+    er ok okay alright use used using ready start leave left keep kept hanging around bit lot
     """
 _FUNCTION = """
     tonight' tonight seeing critical account accounts limit limitation technique normal clear
@@ -172,7 +188,9 @@ _STRUCTURAL = """
     pulmonary central vascular aortic hyperexpanded hyperinflated hyperinflation tortuous
     tortuosity sternotomy clip degenerative atherosclerotic calcification calcified marking
     bronchovascular crowding alignment parenchymal hilar place within border margin structure
-    silhouette aeration expansion good smooth
+    silhouette aeration expansion good smooth portable bedside supine upright erect mobile digital
+    screening routine allowing accounting considering me remain remains pathological pathologic
+    transparency norm regular
     """
 
 
@@ -181,9 +199,22 @@ def _set(*rows: str) -> frozenset[str]:
 
 
 PLAIN = _set(
-    _LOOKING, _TELLING, _FUNCTION, _NUMBERS, _SEEN, _SEEING, _VERBS, _NOUNS, _ANATOMY, _DESCRIBING
+    _LOOKING,
+    _TELLING,
+    _SPEAKING,
+    _FUNCTION,
+    _NUMBERS,
+    _SEEN,
+    _SEEING,
+    _VERBS,
+    _NOUNS,
+    _ANATOMY,
+    _DESCRIBING,
 )
 """What may stand in a sentence that names a finding."""
+
+SHOWING = _set(_SEEN, _VERBS)
+"""Of these: verbs that say that what follows is there."""
 
 ELSEWHERE = _set(
     """ago last yesterday week month year day earlier initially formerly clinically clinical per
@@ -194,8 +225,46 @@ ELSEWHERE = _set(
 )
 """Words that take what is said to another time, source or patient."""
 
-QUIET = _set(_LOOKING, _FUNCTION, _STRUCTURAL, "normal clear negative width volume")
+QUIET = _set(
+    _LOOKING,
+    _SEEN,
+    _SPEAKING,
+    _FUNCTION,
+    _STRUCTURAL,
+    "normal clear negative width volume healthy patient",
+)
 """What may stand in a sentence that calls a structure normal or denies a group."""
+
+DOUBTING = re.compile(
+    r"(?:mis)?(?:suspect|suspic|susp|poss|prob(?!lem|e$)|presum|query|queri|question|doubt|fear"
+    r"|worr|concern|wonder|consider|conceiv|hypoth|theor|specul|assum|suppos|suggest|favou?r"
+    r"|differen(?:tial|ce)|ddx|dd$|exclu|evaluat|assess|confus|mistak|mimic|simulat|resembl"
+    r"|pseudo|equivoc|indeterm|uncertain|unclear|ambig|plausib|potential|likel|unlike|disput"
+    r"|debat|hesit|reluct|rumou?r|alleg|claim|belie[fv]|think|thought|guess|hint|raise|threat"
+    r"|risk|prevent|avoid|await|pending|need|requir|plan|attempt|intend|order|propos|recommend"
+    r"|advi[sc]|if$|whether|unless|artefact|artifact|dismiss|reject|refut|discredit|erron|false"
+    r"|wrong|retract|overcall|correct(?:ed|ion)|instead|versus)"
+)
+"""Beginnings of words that doubt, wish or take back."""
+
+_NO_MANNER = re.compile(
+    r"(?:near|hard|bare|scarce|seeming|apparent|arguab|histor|former|previous|ear|clinical|initial|on|ostensib|virtual|practical|mere|partial|incomplete|insufficient|in?adequate|poor|hopeful|sad|ideal|usual|common|rare|frequent|typical|general|normal)ly$"
+)
+"""Adverbs that take something back, or put it elsewhere."""
 
 AFTERWARDS = frozenset("after following since post until despite compared".split())  # noqa: SIM905
 """Behind a denied finding: what follows tells when, and takes nothing back."""
+
+
+_SHORT = 4
+_STEMS = frozenset(map(stem, PLAIN))
+
+
+@lru_cache(maxsize=20_000)
+def plain(word: str) -> bool:
+    """Whether a word, in this or another inflection, leaves a plain statement plain."""
+    if word in PLAIN or word[0].isdigit():
+        return True
+    if DOUBTING.match(word) or word in ELSEWHERE or _NO_MANNER.match(word):
+        return False
+    return stem(word) in _STEMS or (word.endswith("ly") and len(word) > _SHORT)

@@ -11,13 +11,26 @@ from dataclasses import replace
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.reasoning.prose.phrases import Unit
-from cxr_node.reasoning.prose.report_words import ALL, ANGLE, BLUNTED, ENLARGED, LUNG, PLEURA, Tag
+from cxr_node.reasoning.prose.report_words import (
+    ALL,
+    ANGLE,
+    BLUNTED,
+    ENLARGED,
+    LUNG,
+    PLEURA,
+    SPACE,
+    Tag,
+)
 
 _BACK, _FORWARD = 10, 6
 _ENDS_SUBJECT = frozenset(
     {Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.NOT_AFTER, Tag.GONE_AFTER, Tag.DOUBT_AFTER}
 )
 _ENDS_OBJECT = frozenset({Tag.TERM, Tag.STOP, Tag.LARGE, Tag.NORMAL, Tag.VERB, Tag.COMMA, Tag.NOT})
+_THEN = frozenset({"then", "ago"})
+_NEW = (Tag.CHANGE, "new")
+_WIDE = frozenset({"wide", "broad", "prominent"})
+_ANSWERED = frozenset({":", "-", "="})
 _PLACES = frozenset({Tag.STRUCTURE, Tag.ZONE, Tag.SIDE})
 _SHORT_SENTENCE = 4
 _OPENINGS = frozenset(
@@ -29,15 +42,29 @@ def with_predicates(units: Sequence[Unit]) -> list[Unit]:
     """The sentence with its predicates resolved; a predicate without a subject is a word."""
     found: list[Unit] = []
     for at, unit in enumerate(units):
-        if unit.tag is Tag.LARGE:
+        if unit.tag is Tag.LARGE or _called_large(units, at):
             found.append(_enlarged(units, at))
         elif unit.tag is Tag.NORMAL:
             found.extend(_normal(units, at))
+        elif unit.tag is Tag.NOT_AFTER and at + 1 < len(units) and units[at + 1].value in _THEN:
+            found.append(replace(unit, tag=Tag.CHANGE, value="new"))  # not seen on the last film
+        elif unit.value == "ago" and found and (found[-1].tag, found[-1].value) == _NEW:
+            continue
         elif unit.tag is Tag.CHANGE and unit.value != "new" and _denied_change(units, at):
             found.append(replace(unit, value="stable"))
         else:
             found.append(unit)
     return found
+
+
+def _called_large(units: Sequence[Unit], at: int) -> bool:
+    """Whether a mere size is said of a structure, as in "the heart is big"."""
+    unit, before = units[at], units[at - 1] if at else None
+    large = (unit.tag is Tag.SIZE and unit.value == "severe") or unit.value in _WIDE
+    if not large or before is None or before.tag not in (Tag.VERB, Tag.NOT):
+        return False
+    ends = at + 1 == len(units) or units[at + 1].tag in (Tag.COMMA, Tag.STOP, Tag.AND)
+    return ends and any(u.tag is Tag.STRUCTURE and u.value in ENLARGED for u in _subject(units, at))
 
 
 def _denied_change(units: Sequence[Unit], at: int) -> bool:
@@ -66,6 +93,9 @@ def _enlarged(units: Sequence[Unit], at: int) -> Unit:
 def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
     """One statement for each structure that is called normal."""
     unit = units[at]
+    if unit.value == "negative" and at and units[at - 1].value in _ANSWERED:
+        yield replace(unit, tag=Tag.NOT_AFTER)
+        return
     if _negated(units, at) or _clear_of(units, at):
         yield replace(unit, tag=Tag.WORD)
         return
@@ -78,7 +108,8 @@ def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
         structures = [ALL]
     if unit.value == "clear" and ALL in structures:  # lungs and pleura, not the heart
         structures = [LUNG, PLEURA, *(value for value in structures if value != ALL)]
-    for value in structures:
+    spaces = unit.value == "clear" and structures == [PLEURA]  # thick pleura leaves them clear
+    for value in [SPACE] if spaces else structures:
         yield replace(unit, value=value)
     if not structures:
         answers = unit.value == "negative"
@@ -86,7 +117,12 @@ def _normal(units: Sequence[Unit], at: int) -> Iterator[Unit]:
 
 
 def _says_nothing_else(units: Sequence[Unit]) -> bool:
-    quiet = all(u.tag in (Tag.NORMAL, Tag.VERB, Tag.ARTICLE) or u.value in _OPENINGS for u in units)
+    tags = (Tag.NORMAL, Tag.VERB, Tag.ARTICLE)
+    general = (u.tag is Tag.GROUP and u.value == ALL for u in units)
+    quiet = all(
+        u.tag in tags or u.value in _OPENINGS or of_all
+        for u, of_all in zip(units, general, strict=True)
+    )
     named = [u for u in units if u.tag is Tag.NORMAL and u.value == "normal"]
     return quiet and bool(named) and len(units) < _SHORT_SENTENCE
 

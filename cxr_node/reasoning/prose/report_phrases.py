@@ -7,6 +7,18 @@ longest first, plural endings dropped; see ``phrases.py``.
 
 from __future__ import annotations
 
+from cxr_node.reasoning.prose.phrase_families import (
+    AGO,
+    BOTH_NAMES,
+    CARDIAC_NAMES,
+    GONE,
+    MIDDLE_NAMES,
+    NOT_THEN,
+    NOT_THEN_STUDY,
+    SINCE,
+    THEN,
+    TYPICAL,
+)
 from cxr_node.reasoning.prose.report_words import (
     ALL,
     ANGLE,
@@ -23,24 +35,6 @@ from cxr_node.reasoning.prose.report_words import (
     Tag,
 )
 
-_CARDIAC_NAMES = (
-    "heart | heart size | cardiac silhouette | cardiac size | cardiac shadow | cardiac contour"
-    " | size of heart | heart shadow | heart contour | size of the heart | heart silhouette"
-    " | cardiac outline | size of the cardiac silhouette | size of cardiac silhouette | cardiac"
-    " | cardiothoracic ratio | heart outline"
-)
-_MIDDLE_NAMES = (
-    "mediastinum | mediastinal contour | mediastinal silhouette | mediastinal structure"
-    " | upper mediastinum | superior mediastinum | mediastinal | mediastinal shadow"
-    " | mediastinal width | mediastinal outline | mediastinal border"
-)
-_BOTH_NAMES = (
-    "cardiomediastinal silhouette | cardiomediastinal contour | cardiomediastinum"
-    " | cardiomediastinal | cardiomediastinal shadow | cardiac mediastinal silhouette"
-    " | cardiac mediastinal contour | cardiac and mediastinal contour | heart and mediastinum"
-    " | cardiac and mediastinal silhouette | cardio mediastinal silhouette"
-    " | cardiac silhouette and mediastinum | cardiomediastinal structure"
-)
 _NOUNS = ("abnormality", "disease", "process", "finding", "pathology", "change", "condition")
 
 
@@ -75,9 +69,9 @@ PHRASES: dict[Tag, dict[str, str]] = {
         BONE: "bone | osseous structure | bony structure | bony thorax | skeletal structure"
         " | rib | skeleton | thoracic cage | rib cage | ribcage | visualized bone"
         " | osseous thorax | osseous | bony cage | clavicle | thoracic skeleton | bony skeleton",
-        HEART: _CARDIAC_NAMES,
-        MIDDLE: _MIDDLE_NAMES,
-        BOTH_MIDDLE: _BOTH_NAMES,
+        HEART: CARDIAC_NAMES,
+        MIDDLE: MIDDLE_NAMES,
+        BOTH_MIDDLE: BOTH_NAMES,
         ANGLE: "costophrenic angle | costophrenic sulcus | cp angle | costophrenic recess"
         " | pleural angle | cardiophrenic and costophrenic angle | costophrenic",
         ELSE: "diaphragm | hemidiaphragm | trachea | airway | hilum | aorta | soft tissue"
@@ -89,11 +83,12 @@ PHRASES: dict[Tag, dict[str, str]] = {
     },
     Tag.NORMAL: {
         "negative": "negative",
-        "normal": "normal | unremarkable | within normal limit | in normal limit"
+        "normal": "normal | unremarkable | look fine | look ok | look okay | look good"
+        " | within normal limit | in normal limit"
         " | normal in size | of normal size | normal size | not remarkable | within normal range"
         " | nl | wnl | grossly normal | essentially normal | normal in appearance"
-        " | normal in size and contour | not suspicious",
-        "clear": "clear | sharp | intact | preserved | well aerated | fully aerated",
+        " | normal in size and contour | not suspicious | within norm | within the norm",
+        "clear": "clear | sharp | intact | preserved | well aerated | fully aerated | clean",
     },
     Tag.LARGE: {
         "large": "enlarged | enlargement | widened | widening | increased in size | dilated"
@@ -108,7 +103,8 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | none of | nil | no evidence for | no indication of | not have | devoid of"
         " | free from | never | no finding to suggest | no finding of | no suggestion of"
         " | fail to | cannot see | no radiographic finding of | no finding suggestive of"
-        " | no evidence to suggest | no radiographic sign of | no longer"
+        " | no evidence to suggest | no indication for | no proof of | no proof for"
+        " | no radiographic sign of | no longer"
         " | no convincing evidence of | lacks | nothing | no longer any | no feature of"
         " | no visible sign of | no trace of | unable to | inability to | no suspicion of"
         " | without evidence of | no abnormality to suggest | nothing to suggest"
@@ -116,7 +112,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
     },
     Tag.GONE: {
         "resolved": "resolution of | interval resolution of | clearing of"
-        " | complete resolution of | disappearance of | clearance of | interval clearing of",
+        " | disappearance of | clearance of | interval clearing of | " + GONE,
         "removed": "removal of | interval removal of | extraction of | explantation of"
         " | status post removal of | withdrawal of",
     },
@@ -137,7 +133,7 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | cannot completely exclude | cannot entirely exclude | instead of | as opposed to"
         " | more likely than | mimic | mimicking | simulate",
         "suggests": "suspected | suggestive of | suggesting | suggest | suggestion of | to suggest"
-        " | to indicate | to support | indicating | supporting",
+        " | to indicate | to support | indicating | supporting | " + TYPICAL,
         "wish": "if | whether | should | recommend | recommended | advise | advised | unless"
         " | monitor for | will | in case of | indication | expected to | to evaluate | to assess"
         " | reason for",
@@ -164,7 +160,9 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | no longer evident | no longer identified | disappeared | completely resolved | gone"
         " | no longer visualized | no longer appreciated | has resolution"
         " | no longer demonstrated | no longer visualised | no longer detected"
-        " | no longer apparent | resolved completely | in complete resolution",
+        " | no longer apparent | resolved completely | in complete resolution | no more seen"
+        " | no more visible | not visible any more | not seen any more | not present any more"
+        " | gone away | no more present | in complete regression",
         "removed": "removed | extracted | explanted | taken out | no longer in place | removal"
         " | discontinued | pulled",
     },
@@ -260,11 +258,17 @@ PHRASES: dict[Tag, dict[str, str]] = {
         "improved": "improved | improving | improvement | decreased | decreasing | decrease"
         " | smaller | reduced | diminished | resolving | regressed | partial resolution | better"
         " | regression | reduction | slight decrease | interval decrease | interval improvement"
-        " | lessened | diminishing | shrunk | partial clearing",
+        " | lessened | diminishing | shrunk | partial clearing | shrinking | shrank"
+        " | receding | receded"
+        " | thinner | fainter | less extensive | less pronounced | less prominent "
+        " | less conspicuous"
+        " | abated | abating | lessening | less dense | less marked | ameliorated | regressing",
         "worsened": "worsened | worsening | increased | increasing | increase | larger"
         " | progressed | progression | progressive | enlarging | worse | growth"
         " | interval increase | grown | interval worsening | more extensive | more pronounced"
-        " | deteriorated | more prominent | deterioration | expanded | progressing",
+        " | deteriorated | more prominent | deterioration | progressing | denser | thicker | wider"
+        " | grew | growing | expanding | escalated | more conspicuous | more marked | more severe"
+        " | intensified | deteriorating | exacerbated | exacerbation | expanded",
         "stable": "stable | unchanged | no change | not changed | not significantly changed"
         " | unaltered | no significant change | no interval change | constant | similar to prior"
         " | similar in appearance | similar in size | not substantially changed | change"
@@ -273,9 +277,18 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | not altered | alteration"
         " | no substantial change | static | not appreciably changed | difference | not worsened"
         " | not increased | not progressed | no appreciable change | no definite change"
-        " | no noticeable change | chronic | as before | longstanding",
+        " | no noticeable change | chronic | as before | longstanding | same as before"
+        " | about the same"
+        " | look the same | the same as before"
+        " | is the same | are the same | little changed | steady"
+        " | hardly changed | barely changed | much the same | same as prior | not gotten worse"
+        " | no better and no worse | not gone | not gone away | not cleared | still there"
+        " | still present | still visible | still seen",
         "new": "new | newly | interval development of | interval appearance of | newly developed"
-        " | has developed | have developed | has appeared | have appeared | developing",
+        " | has developed | have developed | has appeared | have appeared | developing | "
+        + NOT_THEN
+        + " | "
+        + NOT_THEN_STUDY,
     },
     Tag.LIMIT: {
         "acute": "acute | active | acutely | significant | suspicious | definite | major"
@@ -323,6 +336,12 @@ PHRASES: dict[Tag, dict[str, str]] = {
         " | not only | lower neck | upper arm | upper extremity | old study | line of"
         " | in line with | disease free | free air | free intraperitoneal air | free gas"
         " | free subdiaphragmatic air | clear cut | clearly | upper mediastinal | body habitus"
-        " | chest pain | chest wall | left ventricle lead | fat pad"
+        " | chest pain | chest wall | left ventricle lead | fat pad | than previously"
+        " | than last time"
+        " | could be seen | could be found | could be identified | could be detected"
+        " | than yesterday | as previously | since yesterday | since admission | from yesterday | "
+        + SINCE,
+        "then": THEN,
+        "ago": AGO,
     },
 }

@@ -44,7 +44,7 @@ class Tag(StrEnum):
     WORD = "anything else"
 
 
-ALL, LUNG, PLEURA, BONE, HEART, MIDDLE, BOTH_MIDDLE, ANGLE, DEVICE, TUBE, ELSE = (
+ALL, LUNG, PLEURA, BONE, HEART, MIDDLE, BOTH_MIDDLE, ANGLE, DEVICE, TUBE, SPACE, ELSE = (
     "chest",
     "lungs",
     "pleura",
@@ -55,6 +55,7 @@ ALL, LUNG, PLEURA, BONE, HEART, MIDDLE, BOTH_MIDDLE, ANGLE, DEVICE, TUBE, ELSE =
     "angles",
     "devices",
     "tubes",
+    "pleural spaces",
     "else",
 )
 """Groups and structures; ``ELSE`` is any structure that says nothing of a finding."""
@@ -70,6 +71,7 @@ DENIED: dict[str, tuple[FindingKind, ...]] = {
         _K.ATELECTASIS,
     ),
     PLEURA: (_K.PLEURAL_EFFUSION, _K.PNEUMOTHORAX, _K.PLEURAL_OTHER),
+    SPACE: (_K.PLEURAL_EFFUSION, _K.PNEUMOTHORAX),
     BONE: (_K.FRACTURE,),
     HEART: (_K.CARDIOMEGALY,),
     MIDDLE: (_K.ENLARGED_CARDIOMEDIASTINUM,),

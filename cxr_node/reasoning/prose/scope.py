@@ -44,7 +44,7 @@ _TRANSPARENT = frozenset(
     development persistence due secondary related adjacent owing attributable next close sequela
     band region zone element volume combination pair lot small layer row representation cluster
     indicative typical characteristic diagnostic consistent reappearance onset course tip hint
-    because spite addition respect regard increase suggestive""".split()  # noqa: SIM905
+    drawn alerted because spite addition respect regard increase suggestive""".split()  # noqa: SIM905
 )
 """Words before "of", "for" or "to" behind which a finding is spoken of as it is."""
 _OF = frozenset({"of", "for"})
@@ -253,6 +253,8 @@ class _Reader:
             self._maybe_anew(at)
         elif unit.tag is Tag.AND:
             self._maybe_anew(at)
+        elif unit.tag is Tag.OR and at == 0:
+            scope.doubts = True  # versus effusion
         elif unit.tag is Tag.OR and scope.heads and not scope.denies and not scope.gone:
             self._alternatives(at)
         elif unit.tag is Tag.PREPOSITION:
@@ -274,7 +276,11 @@ class _Reader:
         return False
 
     def _alternatives(self, at: int) -> None:
-        """Of "A or B" neither is certain."""
+        """Of "A or B" neither is certain, unless both name the same."""
+        here = [u.kind for u in self.units[max(at - _LOOK, 0) : at] if u.term][-1:]
+        there = [u.kind for u in self.units[at + 1 : at + 1 + _LOOK] if u.term][:1]
+        if here and here == there:
+            return
         self.scope.doubts = True
         for place in range(at - 1, max(at - _LOOK, -1), -1):
             if self.units[place].term:

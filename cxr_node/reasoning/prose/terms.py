@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from cxr_node.domain.findings import FindingKind
 from cxr_node.reasoning.prompts import Wording, subject_words
+from cxr_node.reasoning.prose.word_forms import singular
 
 _K = FindingKind
 _SYNONYMS: dict[FindingKind, str] = {
     _K.PNEUMOTHORAX: "hydropneumothorax | ptx | pleural air",
     _K.PLEURAL_EFFUSION: (
-        "pleural fluid | pleural collection | hemothorax | haemothorax | hydrothorax | empyema"
-        " | parapneumonic effusion | pleural effusion | effusion"
+        "pleural fluid | pleural liquid | pleural collection | hemothorax | hydrothorax"
+        " | empyema | parapneumonic effusion | pleural effusion | effusion"
     ),
     _K.ATELECTASIS: "collapse | atelectatic change | atelectatic | subsegmental collapse",
     _K.CONSOLIDATION: (
@@ -53,7 +54,10 @@ _SYNONYMS: dict[FindingKind, str] = {
         " | metastasis | tumor | tumour | neoplasm | coin lesion | malignancy | lung cancer"
         " | bronchogenic carcinoma | lung lesion | pulmonary lesion | cavitary lesion"
     ),
-    _K.PNEUMONIA: "infection | pneumonic | infectious process | bronchopneumonia | pna",
+    _K.PNEUMONIA: (
+        "infection | pneumonic | pneumonic infiltrate | pneumonic consolidation"
+        " | infectious process | bronchopneumonia | pna"
+    ),
     _K.PLEURAL_OTHER: (
         "pleural thickening | pleural plaque | pleural scarring | fibrothorax | pleural mass"
         " | pleural calcification | apical cap"
@@ -90,7 +94,8 @@ _SYNONYMS: dict[FindingKind, str] = {
     ),
     _K.ENDOTRACHEAL_TUBE: "et tube | ett | tracheal tube | breathing tube | endotracheal",
     _K.CHEST_TUBE: (
-        "pigtail catheter | pigtail | chest drain | thoracostomy tube | pleural drain | pleurx"
+        "pigtail catheter | pigtail | chest drain | pleural drainage | thoracic drainage"
+        " | thoracostomy tube | pleural drain | pleurx"
         " | pleural catheter | intercostal drain | pleural tube | pigtail drain"
         " | pleurx catheter | tube thoracostomy | pigtail pleural catheter"
         " | pleural drainage catheter | intercostal tube | thoracic drain"
@@ -100,18 +105,6 @@ _NONE = frozenset({"", "none", "nothing", "no", "no other", "nil"})
 _NEGATED = re.compile(r"\b(?:no|not|without|none)\b")
 _SEPARATORS = re.compile(r"[,;.\n]|\band\b")
 _TOKEN = re.compile(r"[^\W_]+")
-_IRREGULAR = {
-    "pneumothoraces": "pneumothorax",
-    "atelectases": "atelectasis",
-    "metastases": "metastasis",
-    "masses": "mass",
-    "apices": "apex",
-    "apexes": "apex",
-    "sulci": "sulcus",
-    "diagnoses": "diagnosis",
-    "hila": "hilum",
-    "foci": "focus",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +113,6 @@ class NamedTerms:
 
     known: tuple[FindingKind, ...]
     unknown: tuple[str, ...]
-
-
-def singular(word: str) -> str:
-    """A lower-case English word without its plural ending."""
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if len(word) > 4 and word.endswith("ies"):
-        return f"{word[:-3]}y"
-    if word.endswith("sses"):
-        return word[:-2]
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
 
 
 def name_key(name: str) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from cxr_node.reasoning.prose.phrases import Unit
-from cxr_node.reasoning.prose.plain_words import AFTERWARDS, ELSEWHERE, PLAIN, QUIET
+from cxr_node.reasoning.prose.plain_words import AFTERWARDS, ELSEWHERE, QUIET, plain
 from cxr_node.reasoning.prose.report_words import Tag
 from cxr_node.reasoning.prose.scope import Polarity
+from cxr_node.reasoning.prose.stated import Statement
 
 _HEADS = frozenset({Tag.TERM, Tag.GROUP})
 _PHRASE_ENDS = frozenset({Tag.COMMA, Tag.OR, Tag.AND, Tag.STOP, Tag.NOT}) | _HEADS
@@ -24,8 +25,7 @@ _OPENS = frozenset({Tag.ARTICLE, Tag.SIZE, Tag.SIDE})
 _ADJECTIVES = ("al", "ar", "ic", "ous", "oid", "ary", "ular", "form", "ile")
 _MODAL = frozenset({"clinical", "historical", "differential", "theoretical", "hypothetical"})
 _DEVICE_NOUNS = frozenset({"drain", "wire", "stent", "valve", "clip", "cuff", "bag", "shunt"})
-_LONG = 8
-"""Letters beyond which no verb ends like an adjective ("eval")."""
+_KNOWN_PHRASES = frozenset({"word", "then"})
 _FEW = 4
 """Words between an adjective and what it describes."""
 
@@ -41,16 +41,18 @@ class Understanding:
         self._hedged = hedged
         self._plain = self._plain_clauses()
         self._joined = self._joined_to_denial()
-        self._quiet = not any(u.tag in _HEDGES for u in units) and all(map(_is_quiet, units))
+        self._quiet = self._quiet_clauses()
         self._open = self._doubts_before()
+        self._statement = Statement(units)
 
     def sure(self, at: int, polarity: Polarity, *, group: bool) -> bool:
         """Whether what is said by the unit at ``at`` is beyond misunderstanding."""
         if polarity is Polarity.PRESENT:
-            return not self._hedged and not self._joined[at] and self._plain[at]
+            plain = self._plain[at] or (self._known[at] and self._statement.holds(at))
+            return not self._hedged and not self._joined[at] and plain
         if polarity is Polarity.UNCERTAIN or self._open[at]:
             return False
-        return self._quiet if group else self._denies(at)
+        return self._quiet[at] if group else self._denies(at)
 
     def _plain_clauses(self) -> list[bool]:
         """For each unit, whether its clause is plain and the others say no more of it.
@@ -73,6 +75,19 @@ class Understanding:
             plain += [holds and all(self._known[start:end])] * (end - start)
         return plain
 
+    def _quiet_clauses(self) -> list[bool]:
+        """For each unit, whether its clause holds nothing but what a normal structure is."""
+        units = self._units
+        if any(unit.tag in _HEDGES for unit in units):
+            return [False] * len(units)
+        ends = [n + 1 for n, unit in enumerate(units) if unit.value == ","]
+        quiet: list[bool] = []
+        for start, end in pairwise((0, *ends, len(units))):
+            quiet += [all(map(_is_quiet, units[start:end]))] * (end - start)
+        opened = next((n for n, holds in enumerate(quiet) if not holds), len(units))
+        listed = any(unit.tag is Tag.OR for unit in units)
+        return [n < opened for n in range(len(units))] if not listed else [all(quiet)] * len(units)
+
     def _joined_to_denial(self) -> list[bool]:
         """For each unit, whether "and" joins it to what is denied."""
         found, denied, joined = [], False, False
@@ -90,9 +105,9 @@ class Understanding:
         unit = self._units[at]
         if unit.term and self._part_of_a_name(at):
             return False
-        if unit.tag is not Tag.WORD or unit.value in PLAIN or unit.value == "word":
+        if unit.tag is not Tag.WORD or plain(unit.value) or unit.value in _KNOWN_PHRASES:
             return True
-        return unit.value[0].isdigit() or self._describes(at)
+        return self._describes(at)
 
     def _part_of_a_name(self, at: int) -> bool:
         """Whether a term is but the first half of a device's name, as in "ICD drain"."""
@@ -107,8 +122,7 @@ class Understanding:
             return False
         word = self._units[at].value
         opened = at > 0 and self._units[at - 1].tag in _OPENS and not word.endswith("ly")
-        leads = at > 0 or len(word) > _LONG
-        return opened or (leads and word.endswith(_ADJECTIVES) and word not in _MODAL)
+        return opened or (at > 0 and word.endswith(_ADJECTIVES) and word not in _MODAL)
 
     def _doubts_before(self) -> list[bool]:
         """For each unit, whether doubt stands before it, or a denial of what nobody knows."""
@@ -164,4 +178,4 @@ def _denies_at_the_end(units: Sequence[Unit]) -> bool:
 
 
 def _is_quiet(unit: Unit) -> bool:
-    return unit.tag is not Tag.WORD or unit.value in QUIET or unit.value == "word"
+    return unit.tag is not Tag.WORD or unit.value in QUIET or unit.value in _KNOWN_PHRASES
