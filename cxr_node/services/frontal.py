@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr_node.domain.eligibility import Reason
 from cxr_node.domain.errors import NotReadable
 from cxr_node.domain.findings import ImageReference
 from cxr_node.domain.identifiers import Uid
@@ -32,6 +33,15 @@ def candidates(rows: Sequence[InstanceRow]) -> tuple[Candidate, ...]:
     return tuple(Candidate(row.id, Path(row.path), _reference(row)) for row in eligible)
 
 
+def unread_reason(rows: Sequence[InstanceRow]) -> str:
+    """Why no image is left to be read: what was found of the frontal ones, else the view.
+
+    The quick look may have found it while the full reading was already queued.
+    """
+    found = (row.reason for row in rows if row.reason and View(row.view) in _VIEW_ORDER)
+    return next(found, Reason.VIEW.value)
+
+
 def _reference(row: InstanceRow) -> ImageReference:
     return ImageReference(
         Uid(row.sop_instance_uid),
@@ -48,12 +58,13 @@ def first_picture(
     images: ImageReader,
     policy: ImagePolicy,
     unreadable: Callable[[Candidate, NotReadable], None],
+    otherwise: str = Reason.VIEW.value,
 ) -> tuple[Candidate, PreparedImage]:
     """The first candidate that can be decoded; ``unreadable`` hears of those before it.
 
-    Raises the last :class:`NotReadable` when none can.
+    Raises the last :class:`NotReadable` when none can, for ``otherwise`` where there is none.
     """
-    refusal = NotReadable("view")
+    refusal = NotReadable(otherwise)
     for candidate in choice:
         try:
             image = images.prepare(candidate.path, candidate.reference.sop_instance_uid, policy)

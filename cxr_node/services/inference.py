@@ -92,7 +92,11 @@ class Inference:
 
     def _request(self, task: Task, progress: Progress) -> Request:
         candidate, image = first_picture(
-            task.candidates, self._images, self._policy, self._jobs.note_unreadable
+            task.candidates,
+            self._images,
+            self._policy,
+            self._jobs.note_unreadable,
+            task.unread_reason,
         )
         progress()
         request = Request(

@@ -12,7 +12,7 @@ from cxr_node.domain.ports import Clock, Doorbell
 from cxr_node.domain.priority import RANK
 from cxr_node.domain.study import StudyState
 from cxr_node.reporting.templates import Templates
-from cxr_node.services.frontal import Candidate, candidates
+from cxr_node.services.frontal import Candidate, candidates, unread_reason
 from cxr_node.services.prioritise import decide
 from cxr_node.services.priors import EarlierStudy, earlier_studies
 from cxr_node.store import jobs, readings, studies
@@ -45,6 +45,8 @@ class Task:
     candidates: tuple[Candidate, ...]
     earlier: tuple[EarlierStudy, ...] = ()
     """Studies to compare with, newest first; only for a full reading."""
+    unread_reason: str = ""
+    """Why there are no candidates, where there are none."""
 
 
 class ReadJobs:
@@ -77,7 +79,8 @@ class ReadJobs:
             rows = studies.instances_of(session, study.id, revision.number)
             whole = claim.kind is JobKind.READ
             earlier = earlier_studies(session, study, rows) if whole else ()
-            return Task(claim, study.id, study.quality_control, candidates(rows), earlier)
+            why, control = unread_reason(rows), study.quality_control
+            return Task(claim, study.id, control, candidates(rows), earlier, why)
 
     def note_unreadable(self, candidate: Candidate, error: NotReadable) -> None:
         """Keep why an image could not be decoded."""
