@@ -40,11 +40,12 @@ def measurement_groups(context: ReportContext) -> item.Items:
 
 def _split(boxed: Boxed, context: ReportContext) -> item.Items:
     """TID 1410 with codes and box, TID 1501 with the certainty."""
-    region = _region(boxed, context, context.tracking(boxed.finding))
+    common = _common(boxed.finding, context)  # the same items stand in both groups
+    region = _region(boxed, context, context.tracking(boxed.finding), common=common)
     if boxed.finding.probability is None:
         return region
     certainty = hd.MeasurementsAndQualitativeEvaluations(
-        **_common(boxed.finding, context),
+        **common,
         tracking_identifier=context.tracking(boxed.finding),
         source_images=[source_of(boxed.image)],
         measurements=_certainty(boxed.finding, context),
@@ -80,11 +81,15 @@ _SHAPES = {"viewer": _split, "air": _together, "ohif-native": _below_number}
 
 
 def _region(
-    boxed: Boxed, context: ReportContext, tracking: Any, measurements: item.Items | None = None
+    boxed: Boxed,
+    context: ReportContext,
+    tracking: Any,
+    measurements: item.Items | None = None,
+    common: dict[str, Any] | None = None,
 ) -> item.Items:
     """TID 1410."""
     group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        **_common(boxed.finding, context),
+        **(common or _common(boxed.finding, context)),
         tracking_identifier=tracking,
         referenced_region=hd.ImageRegion(
             hd.GraphicTypeValues.POLYLINE,

@@ -83,6 +83,8 @@ def in_repertoire(text: str, character_sets: tuple[str, ...]) -> str:
 
 def fit(report: Dataset, character_sets: tuple[str, ...]) -> None:
     """Bring every text of an object into the character set it will be written in."""
+    if not _UNICODE_SETS.isdisjoint(character_sets):
+        return
     for element in report.iterall():
         if element.VR in _TEXT_VRS and element.VM == 1:
             element.value = in_repertoire(str(element.value), character_sets)

@@ -18,6 +18,7 @@ from pynetdicom.sop_class import (
 
 from cxr_node.config import PeerSection
 from cxr_node.dicom.archive import ReceivingAE
+from cxr_node.domain.results import ResultKind
 from cxr_node.domain.study import StudyState
 from tests.builders import radiograph, save
 from tests.nodes import script
@@ -35,6 +36,7 @@ def beside_orthanc(tmp_path: Path, orthanc: Orthanc) -> Iterator[RunningNode]:
         host="127.0.0.1",
         port=orthanc.dicom_port,
         receives_results=True,
+        objects=tuple(ResultKind),
     )
     with RunningNode(tmp_path / "node", destinations=(pacs,), model=script(tmp_path)) as node:
         yield node
@@ -83,6 +85,22 @@ def test_orthanc_stores_finds_and_returns_the_report(
     stored = pydicom.dcmread(BytesIO(orthanc.content(f"/instances/{instance}/file")))
     assert stored == report
     assert report.VerificationFlag == "UNVERIFIED"
+    _all_objects_are_there(beside_orthanc, orthanc, image.StudyInstanceUID)
+
+
+def _all_objects_are_there(node: RunningNode, orthanc: Orthanc, study_uid: str) -> None:
+    """Page, document and key object beside image and report, each as it was built."""
+    built = {}
+    for path in (node.folder / "data" / "spool").rglob("*.dcm"):
+        ds = pydicom.dcmread(path)
+        built[ds.SOPInstanceUID] = ds
+    modalities = set()
+    for instance in orthanc.find("Instance", StudyInstanceUID=study_uid):
+        stored = pydicom.dcmread(BytesIO(orthanc.content(f"/instances/{instance}/file")))
+        modalities.add(stored.Modality)
+        if stored.Modality != "DX":
+            assert stored == built[stored.SOPInstanceUID]
+    assert {"SR", "OT", "DOC", "KO"} <= modalities
 
 
 def test_dcmtk_findscu_shows_the_flagged_study_first(

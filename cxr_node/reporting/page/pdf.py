@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 
+from reportlab import rl_config
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfbase.ttfonts import TTFont
@@ -50,6 +51,7 @@ def paint_pdf(page: Page) -> bytes:
 
 @cache
 def _register() -> None:
+    rl_config.useA85 = 0  # PDF is binary; as text it would be larger and take twice as long
     for face in Face:
         registerFont(TTFont(face.value, str(face.path)))
 
