@@ -297,6 +297,7 @@ def test_the_report_names_what_failed_and_has_lines_to_sign() -> None:
     assert "&lt;b&gt;QCC-1&lt;/b&gt;" in page
     assert "CXR &lt;1&gt;" in page
     assert MODEL.digest in page
+    assert "cardiomegaly spec. 18/18" in " ".join(page.split())
     assert "medical physicist" in page
     whole = json.loads(as_json(found, asked, about()))
     assert whole["passed"] is False

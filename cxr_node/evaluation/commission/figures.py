@@ -18,7 +18,7 @@ _Z = 1.959963984540054
 class Verdict(StrEnum):
     """What a count says about a limit."""
 
-    HOLDS = "holds"
+    HOLDS = "not refuted"
     FAILS = "fails"
     TOO_FEW = "too few to tell"
     NOT_LIMITED = "no limit declared"

@@ -11,6 +11,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from cxr_node.domain.findings import ModelIdentity
+from cxr_node.evaluation.commission.figures import Figure
 from cxr_node.evaluation.commission.grade import Grade
 from cxr_node.evaluation.commission.studies import Asked
 
@@ -31,7 +32,20 @@ class AboutNode:
 
 def render(found: Grade, asked: Sequence[Asked], about: AboutNode) -> str:
     """The page; everything is in it."""
-    return _template().render(g=found, asked=asked, about=about, read=_read(asked))
+    limited = [figure for figure in found.figures if figure.limit is not None]
+    return _template().render(
+        g=found, asked=asked, about=about, read=_read(asked), limited=limited, others=_others(found)
+    )
+
+
+def _others(found: Grade) -> dict[str, dict[str, Figure]]:
+    """Figures without a limit: what they are about, then which of its shares."""
+    rows: dict[str, dict[str, Figure]] = {}
+    for figure in found.figures:
+        if figure.limit is None:
+            what, _, share = figure.name.partition(": ")
+            rows.setdefault(what, {})[share or "share"] = figure
+    return rows
 
 
 def as_json(found: Grade, asked: Sequence[Asked], about: AboutNode) -> str:
