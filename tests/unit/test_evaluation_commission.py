@@ -255,7 +255,7 @@ def test_nothing_sent_is_no_pass() -> None:
 
 def test_the_shipped_limits_are_of_the_shipped_model() -> None:
     limits = load_limits()
-    for version in ("0.2", "0.3", "1.0"):
+    for version in ("0.3", "1.0"):
         shipped = replace(MODEL, name="cxr-node embedded", version=version)
         assert limits.of(shipped, "phantom-2") is not None
 
