@@ -178,7 +178,8 @@ class Ask:
 class Foreseen:
     """A closed question that may follow, and the answer expected to be settled before it."""
 
-    answer: str
+    answer: str | None
+    """None where one answer is as likely as another; then only ``heard`` leads further."""
     ask: Ask
     heard: Callable[[Scores], str] | None = None
     """What would be settled before it, if the question before it were scored so. A model that

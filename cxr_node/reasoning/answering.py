@@ -117,8 +117,9 @@ class _Scoring(_Turn):
         encode, chat = self._engine.encode, self._engine.chat
         lead = list(self.talk.draft)
         for foreseen in ask.ahead:
-            settled = encode(chat.answer(self._expected(foreseen)))
-            if settled[: len(lead)] != lead:
+            answer = self._expected(foreseen)
+            settled = encode(chat.answer(answer or ""))
+            if answer is None or settled[: len(lead)] != lead:
                 return
             asked, after = foreseen.ask, settled[len(lead) :]
             lead = encode(asked.lead)
@@ -131,7 +132,7 @@ class _Scoring(_Turn):
                 return
             self._line += after
 
-    def _expected(self, foreseen: Foreseen) -> str:
+    def _expected(self, foreseen: Foreseen) -> str | None:
         """What will be settled before it, going by what the model said when it was foreseen."""
         supposed = self.talk.supposed(self._closed[-1].ask) if foreseen.heard else None
         return foreseen.heard(supposed) if foreseen.heard and supposed else foreseen.answer

@@ -3,8 +3,8 @@
 The first closed questions are the same for every study, and most are answered as on a normal
 radiograph. A model that is told so can score the whole run in one pass and has to look again
 only behind an answer that fell otherwise; then it expects what it said the first time. Where
-one answer is as likely as another the run ends: guessing would gain nothing. It is a hint: no
-answer depends on it.
+one answer is as likely as another nothing is expected before the model has said something. It
+is a hint: no answer depends on it.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ class Foresight:
             step = follower
         return found
 
-    def _expected(self, question: Question) -> str:
+    def _expected(self, question: Question) -> str | None:
         offered = prompts.offered(self._questions.profile.wording, question)
-        return self._questions.settled(question, expected(question, offered), Heard())
+        answer = expected(question, offered)
+        return None if answer is None else self._questions.settled(question, answer, Heard())
 
     def _heard(self, step: Step, scored: Scores) -> str:
         """What would be settled if the question of ``step`` were scored so."""
@@ -76,8 +77,7 @@ class Foresight:
 def followers(graph: Sequence[Stage], step: Step, *, triage: bool) -> list[Step]:
     """The closed questions that are asked next, whatever is answered to ``step``.
 
-    None once an open question, one that depends on answers, or one whose answer nobody can
-    expect comes between.
+    None once an open question, or one that depends on answers, comes between.
     """
     found: list[Step] = []
     passed = False
@@ -87,13 +87,13 @@ def followers(graph: Sequence[Stage], step: Step, *, triage: bool) -> list[Step]
         if passed:
             found.append(other)
         passed = passed or other == step
-        if passed and other.question.key in _UNPREDICTABLE:
-            break
     return found
 
 
-def expected(question: Question, offered: Sequence[str]) -> str:
-    """The option most often answered: absent of a finding, otherwise the first."""
+def expected(question: Question, offered: Sequence[str]) -> str | None:
+    """The option most often answered: absent of a finding, otherwise the first, if any."""
+    if question.key in _UNPREDICTABLE:
+        return None
     absent = Presence.ABSENT.value
     return absent if question.loop is Loop.EVERY_FINDING and absent in offered else offered[0]
 

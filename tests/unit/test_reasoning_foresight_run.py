@@ -17,12 +17,22 @@ def _step(stage: StageKey, key: str, subject: str = "") -> Step:
     return Step(stage, next(q for q in asked.questions if q.key == key), subject)
 
 
-def test_a_run_ends_at_the_verdict_that_nobody_can_expect() -> None:
+def test_nothing_is_expected_of_the_verdict_until_the_model_has_given_one() -> None:
+    profile = Profile()
+    questions = ClosedQuestions(profile, manner_of(profile, quick=True))
     first = _step(StageKey.QUALITY_VIEW, "projection")
-    overall = _step(StageKey.FINDINGS, "overall")
-    assert followers(GRAPH, first, triage=True) == [overall]
-    behind = followers(GRAPH, overall, triage=True)
-    assert behind == []
+    run = Foresight(questions, triage=True).ahead(first)
+    assert len(run) == 1 + len(KINDS)
+    assert run[0].answer is not None
+    assert run[1].answer is None
+    assert run[1].heard is not None
+    verdict = _step(StageKey.FINDINGS, "overall")
+    normal, abnormal = questions.worded(verdict.stage, verdict.question, "").options
+    assert run[1].heard((-2.0, -0.1)) == abnormal
+    assert run[1].heard((-0.1, -2.0)) == normal
+
+
+def test_a_run_of_findings_goes_on_to_the_last() -> None:
     found = _step(StageKey.FINDINGS, "presence", KINDS[0])
     assert [one.subject for one in followers(GRAPH, found, triage=True)] == KINDS[1:]
 
