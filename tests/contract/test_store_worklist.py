@@ -167,5 +167,5 @@ def test_queue_depth_names_every_queue(database: Database) -> None:
     with database.begin() as session:
         jobs.add_job(session, revision_pk, JobKind.READ, 1, NOW)
     with database.read() as session:
-        waiting = {"triage": 0, "read": 1, "publish": 0, "shadow": 0, "deliver": 0}
-        assert queue_depth(session) == waiting
+        none = dict.fromkeys([*map(str, JobKind), "deliver"], 0)
+        assert queue_depth(session) == none | {"read": 1}
