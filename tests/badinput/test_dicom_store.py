@@ -14,7 +14,7 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
-    EncapsulatedPDFStorage,
+    EncapsulatedCDAStorage,
     ImplicitVRLittleEndian,
 )
 from pynetdicom import AE
@@ -89,7 +89,7 @@ def test_b10_an_association_over_the_limit_is_rejected(tmp_path: Path) -> None:
     ("sop_class", "syntax", "result"),
     [
         (CTImageStorage, ImplicitVRLittleEndian, 3),
-        (EncapsulatedPDFStorage, ImplicitVRLittleEndian, 3),
+        (EncapsulatedCDAStorage, ImplicitVRLittleEndian, 3),
         ("1.2.840.10008.5.1.4.1.1.77.1.4.1", MPEG4HP41, 3),
         ("1.2.3.4.5.6", ImplicitVRLittleEndian, 3),
         (CR, DeflatedExplicitVRLittleEndian, 4),
