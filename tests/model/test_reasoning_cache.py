@@ -68,7 +68,8 @@ def test_two_studies_in_turn_do_not_touch_each_other(network: TransformersModel)
 
 
 def test_an_answer_goes_on_from_a_lead_and_ends_before_a_stop(network: TransformersModel) -> None:
-    image = picture(5, **_cells(network, 6, 6))
+    # On some pictures an untrained network writes the mark of a picture, which no library takes.
+    image = picture(11, **_cells(network, 6, 6))
     with network.begin([image]) as talk:
         spoken = generate(network, talk, "limits?", 20, lead="lungs:").text
     stop = spoken[len(spoken) // 2 :][:3]
