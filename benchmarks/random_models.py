@@ -105,6 +105,7 @@ def family_model(
     """A random 48M model that is asked as ``family`` is, on a processor, from a fixed seed.
 
     Open answers take ``new_tokens`` each, boxes at most 12; so do thoughts and an opening trace.
+    No finding is held present, whatever its weights say: the shortest of full readings.
     """
     tokenizer = families.build_tokenizer(architecture)
     manifest = manifest_for(family, architecture, name="random", version="1")
@@ -119,7 +120,9 @@ def family_model(
     opening = manifest.profile.opening
     if opening is not None:
         opening = opening.model_copy(update={"new_tokens": new_tokens})
-    profile = manifest.profile.model_copy(update={"limits": limits, "opening": opening})
+    profile = manifest.profile.model_copy(
+        update={"limits": limits, "opening": opening, "default_threshold": 1.0}
+    )
     manifest = manifest.model_copy(
         update={"profile": profile, "picture": PictureSize(size=SizePolicy.STRETCH, side=side)}
     )

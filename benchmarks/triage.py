@@ -182,7 +182,7 @@ def _print(rows: Sequence[Measured]) -> None:
         taken = (f"{value:.0f}" for value in (row.picture, row.triage, row.full))
         ratios = f"{row.ratio:.1f}", f"{row.highest:.1f}"
         table.add_row(row.model, row.open_answers, *read, *taken, *ratios)
-    Console(width=150).print(table)
+    Console(width=175).print(table)
 
 
 if __name__ == "__main__":
