@@ -184,7 +184,7 @@ def test_a_tower_learns_and_goes_on_where_it_stood(data: Path, tmp_path: Path) -
             network, heads = new_model(0).train(), Heads(256)
             teach_tower(network, heads, data / Kind.SINGLE, out, steps)
         figures.append(tower_figures(network, heads, Pool(data / Kind.SINGLE, _rng()), 16))
-    assert figures[0] == figures[1]
+    assert figures[0] == pytest.approx(figures[1], nan_ok=True)
     assert (whole / "tower.html").exists()
 
 
