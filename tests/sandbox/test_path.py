@@ -92,7 +92,7 @@ def test_one_study_over_three_slow_associations_is_read_once(
     views = [radiograph(study_uid=frontal.StudyInstanceUID, view=view) for view in ("LL", "AP")]
     for number, image in enumerate([frontal, *views]):
         node.send(save(image, tmp_path / f"in{number}"))
-        time.sleep(0.6)  # slower than the images of one exposure, quicker than the quiet time
+        time.sleep(0.3)  # slower than the images of one exposure, quicker than the quiet time
     item = node.settled(frontal.StudyInstanceUID)
     assert (item.state, item.revision) == (StudyState.DELIVERED, 1)
     assert len(reports(frontal.StudyInstanceUID)) == 1
