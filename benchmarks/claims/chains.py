@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_node.domain.errors import AnswerRefused
-from cxr_node.domain.identifiers import result_uid
-from cxr_node.domain.ports import PreparedImage
 from cxr_node.evaluation.cases import AnswerCase, Case, TextCase
 from cxr_node.reasoning.profiles import Profile
 from cxr_node.reasoning.tags import read_tags
@@ -24,6 +22,7 @@ from cxr_node.training.chain_tasks import Sampling
 from cxr_node.training.chains import Dropped
 from cxr_node.training.grpo_questions import Question, QuestionCase, Recipe, questions
 from cxr_node.training.phantom_folder import answered_stages
+from cxr_node.training.recipe.reinforce import stored_picture
 from cxr_node.training.recipe.samples import read_chunk
 from cxr_node.training.record_files import write_records
 from cxr_node.training.record_stages import shown, turns_of
@@ -47,7 +46,7 @@ class Asked:
         return self.question.prompt.partition("?")[0].removeprefix("Does this chest X-ray show ")
 
     def case(self) -> QuestionCase:
-        return QuestionCase(self.question, (prepared(self.study, self.picture),))
+        return QuestionCase(self.question, (stored_picture(self.picture, self.study),))
 
 
 def mined(folder: Path, chunks: Sequence[int], each: int, seed: int) -> list[Asked]:
@@ -84,23 +83,6 @@ def mined(folder: Path, chunks: Sequence[int], each: int, seed: int) -> list[Ask
         asked.append(Asked(study, question, turn.answer, reports[study], pictures[study]))
     order = np.random.default_rng(seed).permutation(len(asked))
     return [asked[place] for place in order]
-
-
-def prepared(name: str, gray: NDArray[np.uint8]) -> PreparedImage:
-    """A stored picture, which has the model's size."""
-    height, width = gray.shape
-    return PreparedImage(
-        sop_instance_uid=result_uid("claims", name),
-        width=width,
-        height=height,
-        gray=gray.tobytes(),
-        left=0,
-        top=0,
-        content_width=width,
-        content_height=height,
-        original_columns=width,
-        original_rows=height,
-    )
 
 
 def graded(asked: Sequence[Asked], said: Sequence[str]) -> list[Case]:

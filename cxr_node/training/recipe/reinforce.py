@@ -78,14 +78,14 @@ def stored_studies(pool: Pool, kind: Kind, count: int) -> Iterator[Study]:
         one = pool.get([number])
         truth = truth_in(turns_of(answered_stages(one.truths[0]["stages"])))
         name = f"{kind} {number}"
-        own = [_prepared(one.images[0], name, "first")]
-        second = _prepared(one.others[0], name, "second") if one.others.size else None
+        own = [stored_picture(one.images[0], name, "first")]
+        second = stored_picture(one.others[0], name, "second") if one.others.size else None
         if kind is Kind.VIEWS and second is not None:
             own, second = [*own, second], None
         yield Study(name, tuple(own), truth, earlier=second)
 
 
-def _prepared(gray: NDArray[np.uint8], *name: str) -> PreparedImage:
+def stored_picture(gray: NDArray[np.uint8], *name: str) -> PreparedImage:
     """A stored picture, which has the model's size."""
     height, width = gray.shape
     return PreparedImage(
