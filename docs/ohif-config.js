@@ -39,8 +39,11 @@ window.config = {
           if (!measurement.coords?.length) {
             measurement.coords = [{}];
           } else {
-            const others = measurement.labels.filter(({ label }) => label !== '363698007');
-            measurement.labels = [{ label: measurement.TrackingIdentifier, value: '' }, ...others];
+            /* It comes by more than once when the viewer loads the report again. */
+            const name = measurement.TrackingIdentifier;
+            const given = ['363698007', name];
+            const others = measurement.labels.filter(({ label }) => !given.includes(label));
+            measurement.labels = [{ label: name, value: '' }, ...others];
           }
           return measurement;
         },
