@@ -9,13 +9,14 @@ import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 from cxr_node.domain.results import ResultKind
+from cxr_node.secret_files import secret
 
 SrProfile = Literal["viewer", "air", "ohif-native"]
 """Shape of the Structured Report: TID 1500 as viewers open it, as IHE AIR has it, or in the
@@ -47,6 +48,7 @@ class NodeSection(Section):
     data_dir: Path = Field(Path("cxr-node-data"), description="spool, embedded database, models")
     station_name: str = Field("CXR-NODE", description="name written into results")
     uid_key: str = Field("", description="site key; makes result UIDs unique to this site")
+    uid_key_file: str = Field("", description="file with the site key, in place of uid_key")
 
     _check_ae = field_validator("ae_title")(_ae)
 
@@ -95,6 +97,7 @@ class SpoolSection(Section):
 
 class DatabaseSection(Section):
     url: str = Field("", description="SQLAlchemy URL; empty means SQLite inside data_dir")
+    password_file: str = Field("", description="file with the password that the URL leaves out")
 
 
 class AssemblySection(Section):
@@ -115,6 +118,7 @@ class JobsSection(Section):
 class DoorbellSection(Section):
     kind: Literal["local", "celery"] = Field("local", description="how workers are woken")
     broker_url: str = Field("", description="Celery broker (redis:// or amqp://)")
+    broker_password_file: str = Field("", description="file with the password it leaves out")
 
     @model_validator(mode="after")
     def _broker(self) -> Self:
@@ -255,8 +259,23 @@ class Configuration(Section):
     @property
     def database_url(self) -> str:
         if self.database.url:
-            return self.database.url
+            return _with_password(
+                self.database.url, self.database.password_file, "database.password"
+            )
         return f"sqlite:///{(self.node.data_dir / 'cxr-node.sqlite3').absolute()}"
+
+    @property
+    def broker_url(self) -> str:
+        """Address of the broker with its password."""
+        bell = self.doorbell
+        return _with_password(
+            bell.broker_url, bell.broker_password_file, "doorbell.broker_password"
+        )
+
+    @property
+    def site_key(self) -> str:
+        """The secret behind result UIDs and digests; empty where the site has none."""
+        return secret(self.node.uid_key, self.node.uid_key_file, "node.uid_key")
 
     @property
     def spool_dir(self) -> Path:
@@ -270,6 +289,18 @@ class Configuration(Section):
     @property
     def destinations(self) -> tuple[PeerSection, ...]:
         return tuple(peer for peer in self.peer if peer.receives_results)
+
+
+def _with_password(url: str, file: str, key: str) -> str:
+    """The address with the password of ``file`` after its user name."""
+    password = secret("", file, key)
+    if not password:
+        return url
+    head, _, rest = url.partition("://")
+    user, at, place = rest.partition("@")
+    if not at or ":" in user:
+        raise ConfigurationError(f"{key}_file: the address must name a user and no password")
+    return f"{head}://{user}:{quote(password, safe='')}@{place}"
 
 
 def parse(text: str, source: str = "configuration") -> Configuration:

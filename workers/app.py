@@ -24,7 +24,7 @@ def configuration() -> Configuration:
 
 app = Celery(
     "cxr-node",
-    broker=configuration().doorbell.broker_url,
+    broker=configuration().broker_url,
     include=["workers.tasks", "workers.signals"],
 )
 app.conf.update(

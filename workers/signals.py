@@ -33,7 +33,7 @@ def stations() -> Stations:
 def configure(**_: Any) -> None:
     """Write JSON lines from the start, before Celery says anything."""
     chosen = configuration()
-    log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
+    log.configure(chosen.log.level, key=chosen.site_key.encode() or None)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

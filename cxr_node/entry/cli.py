@@ -56,7 +56,7 @@ def up(config: ConfigOption = None) -> None:
     from cxr_node.entry.embedded import EmbeddedNode, run_until_signalled
 
     chosen = configuration(config)
-    log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
+    log.configure(chosen.log.level, key=chosen.site_key.encode() or None)
     run_until_signalled(EmbeddedNode(chosen, found(config)))
 
 
@@ -78,7 +78,7 @@ def worker(
     from cxr_node.entry.worker import run_worker
 
     chosen = configuration(config)
-    log.configure(chosen.log.level, key=chosen.node.uid_key.encode() or None)
+    log.configure(chosen.log.level, key=chosen.site_key.encode() or None)
     run_worker(chosen, attached=attached, shadow=shadow)
 
 

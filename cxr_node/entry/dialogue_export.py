@@ -23,7 +23,7 @@ def export_readings(
     A patient is a keyed digest: with the site key of the configuration the same in every
     export, without one the same within this file alone.
     """
-    key = config.node.uid_key.encode() or secrets.token_bytes(32)
+    key = config.site_key.encode() or secrets.token_bytes(32)
 
     def record(found: OfStudy) -> Record:
         patient = digest(found.patient, key) if found.patient else None

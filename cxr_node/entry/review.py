@@ -107,7 +107,7 @@ def export_assessments(config: Configuration, out: Path, *, comments: bool) -> i
     """
     if out.suffix not in (".csv", ".json"):
         raise CxrNodeError(f"{out}: must end in .csv or .json")
-    key = config.node.uid_key.encode() or secrets.token_bytes(32)
+    key = config.site_key.encode() or secrets.token_bytes(32)
 
     def lines(node: Node) -> list[ExportedAssessment]:
         with node.db.read() as session:

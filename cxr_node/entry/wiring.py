@@ -179,7 +179,7 @@ class Node:
             templates=self.templates,
             sr_class=self.config.delivery.sr_class,
             station_name=self.config.node.station_name,
-            site_key=self.config.node.uid_key,
+            site_key=self.config.site_key,
             destinations=self.config.destinations,
             ring=self.bell,
         )
@@ -242,7 +242,7 @@ def open_bell(config: Configuration) -> Doorbell:
     if config.doorbell.kind == "celery":
         from cxr_node.entry.celery_bell import CeleryBell  # an optional dependency
 
-        return CeleryBell(config.doorbell.broker_url)
+        return CeleryBell(config.broker_url)
     from cxr_node.entry.bells import LocalBell
 
     return LocalBell()
