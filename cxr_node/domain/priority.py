@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Priority(StrEnum):
@@ -48,3 +49,5 @@ class PriorityDecision:
     words: str
     """The reason as a radiologist would say it."""
     policy_version: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """What the rules were given and which of them held, as JSON values; empty for a person."""

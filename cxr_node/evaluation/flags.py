@@ -12,16 +12,16 @@ from typing import Any
 
 from cxr_node.domain.findings import (
     DevicePosition,
-    Finding,
     FindingKind,
     Presence,
     Reading,
     Severity,
 )
+from cxr_node.domain.policy import PolicyInputs, Statement
 from cxr_node.domain.priority import Priority
 from cxr_node.evaluation.cases import LabelCase
 from cxr_node.reporting.templates import Templates, load_templates
-from cxr_node.services.prioritise import decide, matches
+from cxr_node.services.prioritise import decide
 
 TIME_CRITICAL = "time_critical"
 _REASONS = (None, DevicePosition.MALPOSITIONED, DevicePosition.TOO_LOW)
@@ -34,18 +34,17 @@ def _shipped() -> Templates:
 
 def critical(found: Iterable[tuple[str, Mapping[str, Any]]]) -> bool:
     """Whether any true finding, with its ``severity`` and ``position``, is STAT by the rules."""
-    held = [_held(FindingKind(kind), known) for kind, known in found]
+    held = PolicyInputs(tuple(_held(FindingKind(kind), known) for kind, known in found))
     urgent = [rule for rule in _shipped().priority.rules if rule.priority is Priority.STAT]
-    return any(matches(rule, finding) for rule in urgent for finding in held)
+    return any(rule.holds(held) for rule in urgent)
 
 
-def _held(kind: FindingKind, known: Mapping[str, Any]) -> Finding:
+def _held(kind: FindingKind, known: Mapping[str, Any]) -> Statement:
     severity, position = known["severity"], known["position"]
-    return Finding(
+    return Statement(
         kind,
         Presence.PRESENT,
         1.0,
-        0.5,
         severity=Severity(severity) if severity and not kind.is_device else None,
         position=DevicePosition(position) if position and kind.is_device else None,
     )

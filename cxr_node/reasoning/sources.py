@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cxr_node.domain.findings import Clash, FindingKind, Reading, TracePart
-from cxr_node.domain.stages import CHANGES, RELATIONS, StageKey, Turn
+from cxr_node.domain.policy import stated_changes
+from cxr_node.domain.stages import RELATIONS, StageKey, Turn
 from cxr_node.reasoning.prose.mentions import Mention, mentions
 from cxr_node.reasoning.prose.scope import Polarity
 
 _NAMES = {kind.value.replace("_", " "): kind for kind in FindingKind}
 _NAME = "|".join(_NAMES)
 _RELATION = re.compile(rf"({_NAME}) ({'|'.join(RELATIONS)}) ({_NAME})")
-_CHANGE = re.compile(rf"({_NAME}): ({'|'.join(c.replace('_', ' ') for c in CHANGES)})")
 _JOINED = re.compile(
     r"\b(?:(?P<hides>obscur(?:es|ing)|hid(?:es|ing))|(?:is|are) explained by|explain(?:s|ing)"
     r"|caus(?:es|ing|ed by)|due to|secondary to)\b",
@@ -57,7 +57,7 @@ def _sources(reading: Reading) -> Iterator[Source]:
         if not _RELATION.fullmatch(text):
             yield Source("the summary of relations", report, mentions(text))
     for text in reading.changes:
-        if not _CHANGE.fullmatch(text):
+        if not stated_changes([text]):
             yield Source("the summary of changes", report, mentions(text))
     yield Source("the expected course", report, mentions(reading.trend), forecast=True)
     for part in reading.trace:
@@ -114,10 +114,7 @@ def changes(reading: Reading) -> dict[FindingKind, str]:
         for turn in reading.turns
         if turn.stage is StageKey.COMPARISON and turn.question == "change" and turn.accepted
     }
-    for text in reading.changes:
-        if match := _CHANGE.fullmatch(text):
-            found[_NAMES[match[1]]] = match[2].replace(" ", "_")
-    return found
+    return found | stated_changes(reading.changes)
 
 
 def words(kind: FindingKind) -> str:

@@ -16,8 +16,10 @@ from cxr_node.domain.findings import (
     ReadingKind,
     Severity,
 )
+from cxr_node.domain.policy import PatientClass
 from cxr_node.domain.priority import Priority
-from cxr_node.services.prioritise import decide
+from cxr_node.reporting.templates import load_templates
+from cxr_node.services.prioritise import decide, inputs_of
 from tests.readings import finding, sample_reading
 from tests.reports import templates
 
@@ -26,7 +28,7 @@ LOW, UNSURE, SURE = 0.5, 0.6, 0.9
 
 
 def reading(*findings: Finding, **changes: Any) -> Reading:
-    plain = {"findings": findings, "advice": None, "abnormal": 0.01}
+    plain = {"findings": findings, "advice": None, "abnormal": 0.01, "changes": ()}
     return sample_reading(**{**plain, **changes})
 
 
@@ -99,9 +101,113 @@ def test_each_finding_gets_its_priority(said: Finding, priority: str, rule: str)
     assert (decision.priority, decision.rule) == (Priority(priority), rule)
 
 
+CIRCUMSTANCES: list[tuple[Finding, str, PatientClass, str, str]] = [
+    (
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD),
+        *("pneumothorax: new", PatientClass.UNKNOWN, "STAT", "pneumothorax-grown"),
+    ),
+    (
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD),
+        *("pneumothorax: stable", PatientClass.UNKNOWN, "HIGH", "pneumothorax-small"),
+    ),
+    (
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD),
+        *("edema: new", PatientClass.UNKNOWN, "HIGH", "pneumothorax-small"),
+    ),
+    (
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD),
+        *("", PatientClass.OUTPATIENT, "STAT", "pneumothorax-outpatient"),
+    ),
+    (
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD),
+        *("", PatientClass.INPATIENT, "HIGH", "pneumothorax-small"),
+    ),
+    (
+        finding(K.PNEUMONIA, SURE),
+        *("", PatientClass.OUTPATIENT, "HIGH", "pneumonia-outpatient"),
+    ),
+    (finding(K.EDEMA, SURE), "edema: worsened", PatientClass.UNKNOWN, "HIGH", "edema-worse"),
+    (
+        finding(K.PLEURAL_EFFUSION, SURE),
+        *("pleural effusion: worsened", PatientClass.UNKNOWN, "HIGH", "effusion-worse"),
+    ),
+    (
+        finding(K.ENLARGED_CARDIOMEDIASTINUM, SURE),
+        *("enlarged cardiomediastinum: new", PatientClass.UNKNOWN, "HIGH", "mediastinum-grown"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "change", "patient_class", "priority", "rule"), CIRCUMSTANCES)
+def test_change_and_patient_class_count(
+    said: Finding, change: str, patient_class: PatientClass, priority: str, rule: str
+) -> None:
+    changes = ("The heart is unchanged.", change)
+    decision = decide(reading(said, changes=changes), templates(), patient_class)
+    assert (decision.priority, decision.rule) == (Priority(priority), rule)
+    assert decision.inputs["patient_class"] == patient_class
+    assert rule in decision.inputs["held"]
+
+
 def test_the_table_covers_every_rule_about_a_finding() -> None:
     rules = {rule.id for rule in templates().priority.rules if rule.finding}
-    assert rules == {rule for _, _, rule in TABLE} - {"nothing-raised"}
+    told = {rule for _, _, rule in TABLE} | {rule for *_, rule in CIRCUMSTANCES}
+    assert rules == told - {"nothing-raised"}
+
+
+def test_what_was_decided_on_is_told() -> None:
+    said = reading(
+        finding(K.PNEUMOTHORAX, SURE, severity=S.MILD), finding(K.EDEMA, 0.1), advice=Advice(2, "")
+    )
+    assert decide(said, templates()).inputs == {
+        "findings": [
+            {"kind": "pneumothorax", "presence": "present", "probability": SURE, "severity": "mild"}
+        ],
+        "advice": 2,
+        "outside_intended_use": False,
+        "patient_class": "unknown",
+        "held": ["pneumothorax-small", "advice-2"],
+    }
+
+
+def test_a_rule_says_what_it_lacks() -> None:
+    rules = {rule.id: rule for rule in templates().priority.rules}
+    said = inputs_of(
+        reading(finding(K.PNEUMOTHORAX, 0.4, presence=Presence.PRESENT, severity=S.MILD)),
+        PatientClass.INPATIENT,
+    )
+    assert rules["pneumothorax"].lacking(said) == "probability 0.40"
+    assert rules["pneumothorax-outpatient"].lacking(said) == "patient class inpatient"
+    assert rules["pneumothorax-uncertain"].lacking(said) == "present"
+    assert rules["pneumothorax-small"].lacking(said) == ""
+    assert rules["edema"].lacking(said) == "not held present or uncertain"
+    assert rules["advice-1"].lacking(said) == "advice none"
+
+
+@pytest.mark.parametrize(
+    ("ordered", "department", "found"),
+    [
+        ("inpatient", "Emergency Department", "inpatient"),
+        ("unknown", "Emergency Department", "emergency"),
+        ("", "3. Station Ost", "inpatient"),
+        ("", "ED^Bed 4", "emergency"),
+        ("", "EDUCATION", "unknown"),
+        ("", "", "unknown"),
+        ("nonsense", "outpatient clinic", "outpatient"),
+    ],
+)
+def test_the_order_tells_the_class_then_the_department(
+    ordered: str, department: str, found: str
+) -> None:
+    assert templates().priority.patient_class(ordered, department) == found
+
+
+def test_a_german_site_hears_german_reasons() -> None:
+    said = reading(
+        finding(K.PNEUMOTHORAX, SURE), finding(K.ENDOTRACHEAL_TUBE, 0.9, position=D.TOO_LOW)
+    )
+    german = decide(said, load_templates(language="de"))
+    assert german.words == "Pneumothorax; Tubusfehllage oder Tubus zu tief"
 
 
 @pytest.mark.parametrize("kind", list(FindingKind))
