@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 
 from pydicom import dcmread
@@ -13,43 +12,38 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from cxr_node.config import PeerSection
+from cxr_node.config_security import TlsSection
+from cxr_node.dicom.calling import calling_options
 from cxr_node.dicom.contexts import NATIVE, VERIFICATION
 from cxr_node.dicom.reception import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from cxr_node.dicom.values import BROKEN_VALUE
+from cxr_node.domain.delivery import Verdict
 from cxr_node.domain.errors import ClassNotTaken, Undeliverable
 
 _LONGEST_CONNECT = 10.0
-_NO_SUCH_CLASS = 0x0122
-"""Refused: SOP class not supported (PS3.7 C.5.6), by a peer that accepted the context."""
 
 
-class Outcome(Enum):
-    """What a C-STORE response status means for the delivery."""
-
-    SENT = "sent"
-    TRY_AGAIN = "try again"
-    REFUSED = "refused"
-
-
-OUTCOMES: tuple[tuple[int, int, Outcome], ...] = (
-    (0xFFFF, 0x0000, Outcome.SENT),
-    (0xF000, 0xB000, Outcome.SENT),  # stored, with a warning
-    (0xFFFF, 0x0001, Outcome.SENT),
-    (0xFFFF, 0x0107, Outcome.SENT),
-    (0xFFFF, 0x0116, Outcome.SENT),
-    (0xFF00, 0xA700, Outcome.TRY_AGAIN),  # out of resources
-    (0xFFFF, 0x0110, Outcome.TRY_AGAIN),  # processing failure
-    (0xFFFF, 0x0210, Outcome.TRY_AGAIN),  # duplicate invocation
-    (0xFFFF, 0x0213, Outcome.TRY_AGAIN),  # resource limitation
-    (0xFFFF, 0xFE00, Outcome.TRY_AGAIN),  # cancelled at the other end
-    (0x0000, 0x0000, Outcome.REFUSED),  # everything else
+VERDICTS: tuple[tuple[int, int, Verdict], ...] = (
+    (0xFFFF, 0x0000, Verdict.DONE),
+    (0xF000, 0xB000, Verdict.DONE),  # stored, with a warning: coerced, elements discarded, …
+    (0xFFFF, 0x0001, Verdict.DONE),
+    (0xFFFF, 0x0107, Verdict.DONE),
+    (0xFFFF, 0x0111, Verdict.DONE),  # it has this UID: what we send under one never changes
+    (0xFFFF, 0x0116, Verdict.DONE),
+    (0xFF00, 0xA700, Verdict.RETRY),  # out of resources
+    (0xFFFF, 0x0110, Verdict.RETRY),  # processing failure
+    (0xFFFF, 0x0210, Verdict.RETRY),  # duplicate invocation
+    (0xFFFF, 0x0213, Verdict.RETRY),  # resource limitation
+    (0xFFFF, 0xFE00, Verdict.RETRY),  # cancelled at the other end
+    (0xFFFF, 0x0122, Verdict.NOT_TAKEN),  # SOP class not supported
+    (0x0000, 0x0000, Verdict.REFUSED),  # A9xx, Cxxx, 0117, 0124, 0211, 0212: everything else
 )
-"""Mask, value, meaning; the first match decides (PS3.4 B.2.3, PS3.7 C)."""
+"""Mask, value, meaning; the first match decides (PS3.4 B.2.3 and GG.4, PS3.7 C)."""
 
 
-def outcome_of(status: int) -> Outcome:
-    """Look a status up in the table."""
-    return next(found for mask, value, found in OUTCOMES if status & mask == value)
+def verdict_of(status: int) -> Verdict:
+    """Look a C-STORE response status up in the table."""
+    return next(found for mask, value, found in VERDICTS if status & mask == value)
 
 
 class DimseSender:
@@ -65,11 +59,13 @@ class DimseSender:
         destinations: Sequence[PeerSection],
         timeout_seconds: float,
         max_pdu: int = 131_072,
+        tls: TlsSection | None = None,
     ) -> None:
         self._own_ae = own_ae
         self._destinations = {peer.name: peer for peer in destinations}
         self._timeout = timeout_seconds
         self._max_pdu = max_pdu
+        self._tls = tls or TlsSection()
 
     def send(self, destination: str, path: Path) -> int:
         """One C-STORE on its own association; returns 0x0000 or a warning status.
@@ -126,7 +122,11 @@ class DimseSender:
             raise Undeliverable("the destination is not configured", permanent=True)
         try:
             association = entity.associate(
-                peer.host, peer.port, ae_title=peer.ae_title, max_pdu=self._max_pdu
+                peer.host,
+                peer.port,
+                ae_title=peer.ae_title,
+                max_pdu=self._max_pdu,
+                **calling_options(peer, self._tls, self._timeout),
             )
         except OSError as error:  # the name does not resolve
             raise Undeliverable("the destination has no address", permanent=False) from error
@@ -148,12 +148,12 @@ def _load(path: Path) -> FileDataset:
 
 def _settled(answer: Dataset, wanted: str) -> int:
     status = _status(answer)
-    if status == _NO_SUCH_CLASS:
+    verdict = verdict_of(status)
+    if verdict is Verdict.NOT_TAKEN:
         raise ClassNotTaken(f"the destination takes no {wanted}", status=status)
-    outcome = outcome_of(status)
-    if outcome is Outcome.SENT:
+    if verdict is Verdict.DONE:
         return status
-    again = outcome is Outcome.TRY_AGAIN
+    again = verdict is Verdict.RETRY
     words = "refused for now" if again else "refused"
     raise Undeliverable(f"{words}: 0x{status:04X}", permanent=not again, status=status)
 

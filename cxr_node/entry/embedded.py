@@ -33,6 +33,9 @@ from cxr_node.web.store_pages import StorePages
 
 _DISPATCH_SECONDS = 0.25
 _CANARY_SECONDS = 5.0
+_PRIOR_SECONDS = 0.25
+_PRIOR_LOOPS = 2
+"""A search that waits for a slow archive must not stand in the way of the next one."""
 
 
 class EmbeddedNode:
@@ -50,6 +53,7 @@ class EmbeddedNode:
         second = bool(config.shadow.path) and not self._scaled
         # Apart from the others: whether it works says nothing about whether the node does.
         self._shadow = WorkerProcess(config_path, count, shadow=True) if second else None
+        self._stations = Stations(self.node)
         self._loops = self._build_loops()
         self._health = Health(self.node, self._loops, self._workers)
         self._web: WebServer | None = None
@@ -59,17 +63,28 @@ class EmbeddedNode:
     def _build_loops(self) -> list[Loop]:
         dispatch_pause = threading.Event()
         loops = [Loop("dispatcher", self._dispatch, lambda: dispatch_pause.wait(_DISPATCH_SECONDS))]
+        if self._config.priors.source:
+            loops += [self._prior_loop(number) for number in range(_PRIOR_LOOPS)]
         if self._config.canary.every_hours:
             pause = threading.Event()
             loops.append(Loop("canary", self._watch, lambda: pause.wait(_CANARY_SECONDS)))
         if not self._scaled:
-            stations = Stations(self.node)
+            stations = self._stations
             poll = self._config.jobs.poll_seconds
             loops += [
                 Loop("publisher", stations.publish, lambda: self._local.wait("publish", poll)),
                 Loop("deliverer", stations.deliver, lambda: self._local.wait("deliver", poll)),
             ]
         return loops
+
+    def _prior_loop(self, number: int) -> Loop:
+        pause = threading.Event()
+        # Built in the loop's own thread, when the database is migrated.
+        return Loop(
+            f"priors-{number}",
+            lambda: self.node.prior_fetch.work(),
+            lambda: pause.wait(_PRIOR_SECONDS),
+        )
 
     def start(self) -> None:
         """Start everything; workers load their model while the listener already answers."""
@@ -115,6 +130,7 @@ class EmbeddedNode:
             node.identity.digest,
             node.templates.version,
             node.bell,
+            self._config.priors.seconds,
         )
         sweep(node.db, node.clock, self._config.jobs, node.bell)
 
@@ -126,6 +142,7 @@ class EmbeddedNode:
         self.node.listener.stop()
         if self._web is not None:
             self._web.stop()
+        self._stations.end()
         for loop in self._loops:
             loop.stop()
         for worker in (*self._workers, *((self._shadow,) if self._shadow else ())):

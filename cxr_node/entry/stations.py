@@ -6,6 +6,7 @@ functions, rung by different bells.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Self
 
@@ -19,6 +20,7 @@ class Stations:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._ending = threading.Event()
 
     @classmethod
     def open(cls, config: Configuration) -> Self:
@@ -43,8 +45,8 @@ class Stations:
         return _drain(lambda: node.claims.work((JobKind.PUBLISH,), node.publish.run))
 
     def deliver(self) -> int:
-        """Objects go to their destinations."""
-        return _drain(self._node.delivery.work)
+        """Objects go to their destinations, until nothing is due or :meth:`end` is called."""
+        return self._node.delivery.work(lambda: not self._ending.is_set())
 
     def shadow_batch(self) -> int:
         """One batch of second readings; loads the shadow model on first use."""
@@ -53,6 +55,10 @@ class Stations:
     def shadow(self) -> int:
         """Second readings, until none is waiting."""
         return _drain(self.shadow_batch)
+
+    def end(self) -> None:
+        """Begin no further delivery."""
+        self._ending.set()
 
     def close(self) -> None:
         self._node.close()

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 from cxr_node.config import Configuration, PeerSection
+from cxr_node.dicom.destination import DimseDestination
 from cxr_node.dicom.listener import Handlers, Listener
 from cxr_node.dicom.peers import Peers
 from cxr_node.dicom.store_scu import DimseSender
+from cxr_node.dicom.tls_acceptance import TlsAcceptance
+from cxr_node.domain.delivery import Destination
 from cxr_node.domain.eligibility import EligibilityPolicy
 from cxr_node.domain.errors import ConfigurationError, ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import Clock, Doorbell, SystemClock, VisionModel
 from cxr_node.domain.worklist import WorklistEntry
 from cxr_node.entry.canary_picture import canary_picture
+from cxr_node.entry.messaging_wiring import message_destinations
+from cxr_node.entry.prior_archives import prior_archives
 from cxr_node.imaging.reader import PixelReader
 from cxr_node.reasoning.open_model import open_model, read_identity
 from cxr_node.reasoning.profiles import ProfiledModel
 from cxr_node.reporting.templates import Templates, load_templates
 from cxr_node.services.amend import Amendments
+from cxr_node.services.announce import Announcer
 from cxr_node.services.canary import Canary
 from cxr_node.services.claims import Claims
 from cxr_node.services.delivery import Delivery
 from cxr_node.services.follow_up import FollowUps
 from cxr_node.services.inference import Inference
 from cxr_node.services.intake import Intake
+from cxr_node.services.prior_fetch import PriorFetch
 from cxr_node.services.publish import Publish
 from cxr_node.services.shadow import Shadow
 from cxr_node.spool.files import FileSpool
 from cxr_node.store import canary
 from cxr_node.store.database import Database
 from cxr_node.store.worklist import worklist
+from cxr_node.transport_security import accepting_context
 
 
 class Node:
@@ -96,6 +105,20 @@ class Node:
             images=self.images,
             own_device_uids=lambda: (self.identity.device_uid.text,),
             ring=self.bell,
+            own_ae=self.config.node.ae_title,
+            wants_priors=bool(self.config.priors.source),
+        )
+
+    @cached_property
+    def prior_fetch(self) -> PriorFetch:
+        return PriorFetch(
+            db=self.db,
+            clock=self.clock,
+            archives=prior_archives(self.config),
+            keep=self.intake.receive,
+            folder=self.spool.partial_folder(),
+            seconds=self.config.priors.seconds,
+            bell=self.bell,
         )
 
     @cached_property
@@ -114,6 +137,7 @@ class Node:
             templates=self.templates,
             bell=self.bell,
             shadow=bool(self.config.shadow.path),
+            announcer=self.announcer,
         )
 
     @cached_property
@@ -182,6 +206,7 @@ class Node:
             site_key=self.config.site_key,
             destinations=self.config.destinations,
             ring=self.bell,
+            announcer=self.announcer,
         )
 
     @cached_property
@@ -191,6 +216,25 @@ class Node:
             destinations=self.config.destinations,
             timeout_seconds=self.config.delivery.timeout_seconds,
             max_pdu=self.config.listener.max_pdu_bytes,
+            tls=self.config.tls,
+        )
+
+    @cached_property
+    def destinations(self) -> Mapping[str, Destination]:
+        """Everywhere results go, by name."""
+        peers = {peer.name: DimseDestination(self.sender) for peer in self.config.destinations}
+        return {**peers, **message_destinations(self.config, self.clock)}
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        return Announcer(
+            db=self.db,
+            spool=self.spool,
+            clock=self.clock,
+            templates=self.templates,
+            station_name=self.config.node.station_name,
+            site_key=self.config.site_key,
+            told=self.config.told,
         )
 
     @cached_property
@@ -198,7 +242,7 @@ class Node:
         return Delivery(
             db=self.db,
             clock=self.clock,
-            sender=self.sender,
+            destinations=self.destinations,
             spool=self.spool,
             limits=self.config.delivery,
         )
@@ -216,7 +260,13 @@ class Node:
         # The doctor speaks to the node under the node's own title, from this machine only.
         itself = PeerSection(name="itself", ae_title=own_ae, host="127.0.0.1")
         peers = Peers((*self.config.peer, itself))
-        return Listener(self.config.listener, own_ae, peers, handlers)
+        return Listener(self.config.listener, own_ae, peers, handlers, self._tls())
+
+    def _tls(self) -> TlsAcceptance | None:
+        if not self.config.listener.tls:
+            return None
+        chosen = self.config.tls
+        return TlsAcceptance(accepting_context(chosen), chosen.handshake_seconds)
 
     def worklist(self) -> list[WorklistEntry]:
         """The reading worklist as it stands now."""

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from cxr_node.domain.delivery import Parcel
 from cxr_node.domain.errors import LeaseLost
 from cxr_node.domain.ports import SpooledFile
 from cxr_node.store.schema import DeliveryRow, ResultObjectRow, RevisionRow, StudyRow
@@ -20,7 +21,8 @@ from cxr_node.store.statements import insert_once, locked, rows_changed, storabl
 class DeliveryState(StrEnum):
     """Sent means that the destination said so; nothing else does.
 
-    Declined is an object beside the report whose SOP class the destination does not take.
+    Declined is an object beside the report whose SOP class the destination does not take;
+    dropped is a dead letter that a person has written off.
     """
 
     WAITING = "waiting"
@@ -28,6 +30,7 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     PARKED = "parked"
     DECLINED = "declined"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,20 @@ class DueDelivery:
     delivery_pk: int
     token: int
     object_pk: int
+    revision_pk: int
     destination: str
+    kind: str
+    sop_class_uid: str
+    """Empty for a message that is no DICOM object."""
+    uid: str
     path: Path
     attempts: int
     created_at: datetime
+
+    @property
+    def parcel(self) -> Parcel:
+        """What the destination is given."""
+        return Parcel(self.destination, self.kind, self.uid, self.path, self.attempts)
 
 
 _OPEN = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
@@ -113,18 +126,25 @@ def add_delivery(session: Session, object_pk: int, destination: str, now: dateti
 
 
 def claim_due(
-    session: Session, *, now: datetime, lease_seconds: float, limit: int = 4
+    session: Session,
+    *,
+    now: datetime,
+    lease_seconds: float,
+    limit: int = 4,
+    destination: str | None = None,
 ) -> list[DueDelivery]:
     """Take deliveries whose time has come: those of the most urgent studies first.
 
-    A delivery whose sender died counts as due again when its lease has expired.
+    A delivery whose sender died counts as due again when its lease has expired. With
+    ``destination`` only those that go there are taken.
     """
+    there = (DeliveryRow.destination == destination,) if destination is not None else ()
     picked = (
         select(DeliveryRow.id)
         .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
         .join(RevisionRow, RevisionRow.id == ResultObjectRow.revision_pk)
         .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
-        .where(_due(now))
+        .where(_due(now), *there)
         .order_by(StudyRow.priority_rank.desc(), DeliveryRow.next_attempt_at, DeliveryRow.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=DeliveryRow)
@@ -155,7 +175,7 @@ def _due(now: datetime) -> Any:
 
 def _claimed(session: Session, keys: list[int]) -> list[DueDelivery]:
     statement = (
-        select(DeliveryRow, ResultObjectRow.path, StudyRow.priority_rank)
+        select(DeliveryRow, ResultObjectRow)
         .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
         .join(RevisionRow, RevisionRow.id == ResultObjectRow.revision_pk)
         .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
@@ -168,12 +188,16 @@ def _claimed(session: Session, keys: list[int]) -> list[DueDelivery]:
             row.id,
             row.token,
             row.object_pk,
+            sent.revision_pk,
             row.destination,
-            Path(path),
+            sent.kind,
+            sent.sop_class_uid,
+            sent.sop_instance_uid,
+            Path(sent.path),
             row.attempts,
             row.created_at,
         )
-        for row, path, _rank in session.execute(statement)
+        for row, sent in session.execute(statement)
     ]
 
 
@@ -182,7 +206,26 @@ def due(session: Session, now: datetime) -> int:
     return session.scalar(select(func.count()).select_from(DeliveryRow).where(_due(now))) or 0
 
 
-def settle_sent(session: Session, due: DueDelivery, status: int, now: datetime) -> None:
+def due_destinations(session: Session, now: datetime) -> list[str]:
+    """Names of those for which something is due."""
+    return list(session.scalars(select(DeliveryRow.destination).where(_due(now)).distinct()))
+
+
+def bring_forward(session: Session, destination: str, now: datetime) -> None:
+    """The destination is back: what waits because it could not be reached is due at once."""
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.destination == destination,
+            DeliveryRow.state == DeliveryState.WAITING.value,
+            DeliveryRow.next_attempt_at > now,
+            DeliveryRow.last_status.is_(None),
+        )
+        .values(next_attempt_at=now)
+    )
+
+
+def settle_sent(session: Session, due: DueDelivery, status: int | None, now: datetime) -> None:
     """The destination took it. Raises :class:`LeaseLost`, as the other two do."""
     _settle(session, due, DeliveryState.SENT, error="", status=status, sent_at=now)
 
@@ -269,22 +312,20 @@ def unsettled(session: Session, revision_pk: int) -> int:
     waits for the first and sees that nothing is left.
     """
     session.scalars(locked(select(RevisionRow).filter_by(id=revision_pk))).one_or_none()
-    return _count(session, revision_pk, _OPEN)
-
-
-def parked(session: Session, revision_pk: int) -> int:
-    """How many deliveries of a revision were given up."""
-    return _count(session, revision_pk, (DeliveryState.PARKED.value,))
-
-
-def _count(session: Session, revision_pk: int, states: tuple[str, ...]) -> int:
     statement = (
         select(func.count())
         .select_from(DeliveryRow)
         .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
-        .where(ResultObjectRow.revision_pk == revision_pk, DeliveryRow.state.in_(states))
+        .where(ResultObjectRow.revision_pk == revision_pk, DeliveryRow.state.in_(_OPEN))
     )
     return session.scalar(statement) or 0
+
+
+def deliveries_of(session: Session, revision_pk: int) -> list[DeliveryRow]:
+    """Every delivery of a revision, oldest first."""
+    objects = select(ResultObjectRow.id).filter_by(revision_pk=revision_pk)
+    statement = select(DeliveryRow).where(DeliveryRow.object_pk.in_(objects))
+    return list(session.scalars(statement.order_by(DeliveryRow.id)))
 
 
 def replay_deliveries(session: Session, revision_pk: int, now: datetime) -> None:

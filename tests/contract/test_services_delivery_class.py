@@ -11,6 +11,7 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from cxr_node.config import DeliverySection, PeerSection
 from cxr_node.dicom.archive import Answer, ReceivingAE
+from cxr_node.dicom.destination import DimseDestination
 from cxr_node.dicom.store_scu import DimseSender
 from cxr_node.domain.study import StudyState
 from cxr_node.services.delivery import Delivery
@@ -36,14 +37,12 @@ def deliver(station: Station, destinations: list[PeerSection]) -> None:
     delivery = Delivery(
         db=station.db,
         clock=station.clock,
-        sender=sender,
+        destinations={peer.name: DimseDestination(sender) for peer in destinations},
         spool=station.spool,
         limits=DeliverySection(),
     )
-    for _ in range(5):
-        if not delivery.work():
-            return
-    raise AssertionError("deliveries never settle")
+    delivery.work()
+    assert not delivery.work(), "deliveries never settle"
 
 
 def received(folder: Path) -> list[Dataset]:

@@ -19,8 +19,9 @@ from pynetdicom import AE, evt
 
 from cxr_node.config import PeerSection
 from cxr_node.dicom.store_scp import STATUSES, status_of
-from cxr_node.dicom.store_scu import DimseSender, Outcome, outcome_of
+from cxr_node.dicom.store_scu import DimseSender, verdict_of
 from cxr_node.domain import errors
+from cxr_node.domain.delivery import Verdict
 from cxr_node.domain.errors import CxrNodeError, Undeliverable
 from tests.builders import radiograph, save
 
@@ -65,31 +66,34 @@ def _sender(port: int, timeout: float = 15.0) -> DimseSender:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
+    ("status", "verdict"),
     [
-        (0x0000, Outcome.SENT),
-        (0xB000, Outcome.SENT),
-        (0xB006, Outcome.SENT),
-        (0xB007, Outcome.SENT),
-        (0x0001, Outcome.SENT),
-        (0xA700, Outcome.TRY_AGAIN),
-        (0xA7FF, Outcome.TRY_AGAIN),
-        (0x0110, Outcome.TRY_AGAIN),
-        (0xA800, Outcome.REFUSED),
-        (0xA900, Outcome.REFUSED),
-        (0xA9FF, Outcome.REFUSED),
-        (0xC000, Outcome.REFUSED),
-        (0xCFFF, Outcome.REFUSED),
-        (0x0117, Outcome.REFUSED),
-        (0x0122, Outcome.REFUSED),
-        (0x0124, Outcome.REFUSED),
-        (0x0211, Outcome.REFUSED),
-        (0xFF00, Outcome.REFUSED),
-        (0x1234, Outcome.REFUSED),
+        (0x0000, Verdict.DONE),
+        (0xB000, Verdict.DONE),
+        (0xB006, Verdict.DONE),
+        (0xB007, Verdict.DONE),
+        (0x0001, Verdict.DONE),
+        (0xA700, Verdict.RETRY),
+        (0xA7FF, Verdict.RETRY),
+        (0x0110, Verdict.RETRY),
+        (0x0111, Verdict.DONE),
+        (0x0213, Verdict.RETRY),
+        (0xFE00, Verdict.RETRY),
+        (0xA800, Verdict.REFUSED),
+        (0xA900, Verdict.REFUSED),
+        (0xA9FF, Verdict.REFUSED),
+        (0xC000, Verdict.REFUSED),
+        (0xCFFF, Verdict.REFUSED),
+        (0x0117, Verdict.REFUSED),
+        (0x0122, Verdict.NOT_TAKEN),
+        (0x0124, Verdict.REFUSED),
+        (0x0211, Verdict.REFUSED),
+        (0xFF00, Verdict.REFUSED),
+        (0x1234, Verdict.REFUSED),
     ],
 )
-def test_every_status_has_a_meaning(status: int, outcome: Outcome) -> None:
-    assert outcome_of(status) is outcome
+def test_every_status_has_a_meaning(status: int, verdict: Verdict) -> None:
+    assert verdict_of(status) is verdict
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xB007])
