@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from cxr_node.config_security import TlsSection, checked_networks
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 from cxr_node.domain.results import ResultKind
@@ -59,7 +60,14 @@ class PeerSection(Section):
     name: str = Field(description="how the operator calls it; used in logs and pages")
     ae_title: str = Field(description="its application entity title")
     host: str = Field("", description="its address; empty accepts any address")
+    networks: tuple[str, ...] = Field(
+        (), description="networks it may send from (10.1.0.0/16), besides host"
+    )
     port: int = Field(0, ge=0, le=65535, description="its DICOM port, where results are sent to it")
+    tls: bool = Field(False, description="results are sent to it over mutual TLS ([tls])")
+    tls_subject: str = Field(
+        "", description="name in its certificate; sending to it, empty means host"
+    )
     may_send: bool = Field(True, description="may open associations to this node")
     receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
     sr_profile: SrProfile | Literal["none"] = Field(
@@ -70,6 +78,7 @@ class PeerSection(Section):
     )
 
     _check_ae = field_validator("ae_title")(_ae)
+    _check_networks = field_validator("networks")(checked_networks)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -80,6 +89,7 @@ class PeerSection(Section):
 
 class ListenerSection(Section):
     host: str = Field("127.0.0.1", description="address the DICOM listener binds")
+    tls: bool = Field(False, description="mutual TLS ([tls]) and nothing else on this port")
     port: int = Field(11112, ge=0, le=65535, description="DICOM port; 0 picks a free one")
     max_pdu_bytes: int = Field(131_072, ge=16_384, le=1_048_576, description="longest PDU accepted")
     pdu_seconds: float = Field(15.0, gt=0, description="longest time one PDU may take")
@@ -227,6 +237,7 @@ class Configuration(Section):
     node: NodeSection = NodeSection()
     peer: tuple[PeerSection, ...] = ()
     listener: ListenerSection = ListenerSection()
+    tls: TlsSection = TlsSection()
     spool: SpoolSection = SpoolSection()
     database: DatabaseSection = DatabaseSection()
     assembly: AssemblySection = AssemblySection()
@@ -248,6 +259,9 @@ class Configuration(Section):
         names = [peer.name for peer in self.peer]
         if len(names) != len(set(names)):
             raise ValueError("two peers share one name")
+        wants_tls = self.listener.tls or any(peer.tls for peer in self.peer)
+        if wants_tls and not self.tls.complete:
+            raise ValueError("TLS needs tls.certificate_file, tls.key_file and tls.ca_file")
         if self.jobs.beat_seconds * 2 > self.jobs.lease_seconds:
             raise ValueError("jobs.beat_seconds must be at most half of jobs.lease_seconds")
         if self.jobs.batch > 1 and self.jobs.max_attempts < 2:

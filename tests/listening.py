@@ -19,6 +19,7 @@ from cxr_node.config import ListenerSection, PeerSection
 from cxr_node.dicom.headers import check_command, read_facts
 from cxr_node.dicom.listener import Handlers, Listener
 from cxr_node.dicom.peers import Peers
+from cxr_node.dicom.tls_acceptance import TlsAcceptance
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import InstanceFacts, Received
 from cxr_node.domain.worklist import WorklistEntry
@@ -54,6 +55,7 @@ def listening(
     check_room: Callable[[], None] = lambda: None,
     worklist: Callable[[], Sequence[WorklistEntry]] = lambda: [],
     peers: Sequence[PeerSection] = (PeerSection(name="tester", ae_title=SENDER),),
+    tls: TlsAcceptance | None = None,
     **config: float,
 ) -> Iterator[Node]:
     """Run a listener; by default an instance is read, checked, and then kept in memory."""
@@ -74,7 +76,7 @@ def listening(
         worklist=worklist,
     )
     section = ListenerSection.model_validate({"port": 0, **config})
-    listener = Listener(section, NODE, Peers(peers), handlers)
+    listener = Listener(section, NODE, Peers(peers), handlers, tls)
     node = Node(listener, listener.start(), partial)
     try:
         yield node

@@ -90,6 +90,11 @@ class PduGuard:
         wrapped.recv = self.recv  # type: ignore[method-assign]
         wrapped.close = self._library_closes  # type: ignore[method-assign]
 
+    @property
+    def wire(self) -> socket.socket:
+        """The connection itself, a TLS socket where there was a handshake."""
+        return self._wire
+
     def recv(self, nr_bytes: int) -> bytearray:
         """The next ``nr_bytes`` bytes, fewer if the peer closed. Raises OSError on refusal."""
         if self._body is not None:
@@ -118,7 +123,8 @@ class PduGuard:
     def close(self) -> None:
         """Shut the socket down and wake a thread that waits for an association request."""
         with contextlib.suppress(OSError):  # already closed by the peer
-            self._wire.shutdown(socket.SHUT_RDWR)
+            # Not that of a TLS socket, which would let its reader go on without TLS.
+            socket.socket.shutdown(self._wire, socket.SHUT_RDWR)
         self._wake()
 
     def _judge(self, head: bytearray) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,7 @@ from cxr_node.dicom.reception import (
     StoreCommand,
 )
 from cxr_node.dicom.store_scp import StoreService
+from cxr_node.dicom.tls_acceptance import TlsAcceptance, subjects_of
 from cxr_node.dicom.worklist_scp import WorklistService
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
@@ -74,17 +77,27 @@ class _Guarded:
     guard: PduGuard
     reception: Reception
     address: str
+    subjects: frozenset[str]
     since: float
     peer: str = ""
     instances: int = 0
 
 
 class Listener:
-    """Serves C-ECHO, C-STORE and Modality Worklist C-FIND until stopped."""
+    """Serves C-ECHO, C-STORE and Modality Worklist C-FIND until stopped.
+
+    With ``tls`` every connection begins with a mutual handshake.
+    """
 
     def __init__(
-        self, config: ListenerSection, ae_title: str, peers: Peers, handlers: Handlers
+        self,
+        config: ListenerSection,
+        ae_title: str,
+        peers: Peers,
+        handlers: Handlers,
+        tls: TlsAcceptance | None = None,
     ) -> None:
+        self._tls = tls
         self._config = config
         self._ae_title = ae_title
         self._peers = peers
@@ -119,6 +132,7 @@ class Listener:
         )
         assert isinstance(server, _Server)
         server.protect, server.may_connect = self._protect, self._may_connect
+        server.secure = self._secure
         self._server = server
         self._thread = threading.Thread(
             target=server.serve_forever, args=(0.1,), name="dicom-listener", daemon=True
@@ -159,6 +173,20 @@ class Listener:
         """A last bound on threads: beyond it a socket is closed unread."""
         return self._admission.sockets < self._config.max_associations + 2 * _WAITING
 
+    def _secure(self, wire: socket.socket, address: str) -> socket.socket | None:
+        """The connection as it may be used; None where no handshake was made in time."""
+        if self._tls is None:
+            return wire
+        key = -next(self._numbers)  # no id of an association
+
+        def waiting(secured: socket.socket) -> None:
+            self._admission.opened(key, address, lambda: _hang_up(secured))
+
+        try:
+            return self._tls.secure(wire, address, waiting)
+        finally:
+            self._admission.closed(key)
+
     def _protect(self, association: Association, address: str) -> None:
         """Put guard, reception and accounting around a new connection, before its first byte."""
         limits = PduLimits(self._config.max_pdu_bytes, self._config.pdu_seconds)
@@ -182,7 +210,8 @@ class Listener:
         reception = Reception(begin)
         guards.guard_messages(association, reception, guard)
         key = id(association)
-        self._guarded[key] = _Guarded(guard, reception, address, time.monotonic())
+        subjects = subjects_of(guard.wire)
+        self._guarded[key] = _Guarded(guard, reception, address, subjects, time.monotonic())
         guards.on_end(association, lambda: self._ended(key))
         self._admission.opened(key, address, lambda: guard.refuse(Refusal.TOO_MANY_WAITING))
         if self._server is None:  # accepted while stopping
@@ -201,11 +230,13 @@ class Listener:
         association = event.assoc
         mine = self._guarded[id(association)]
         request = cast(A_ASSOCIATE, association.requestor.primitive)
-        peer = self._peers.name_of(str(request.calling_ae_title), mine.address)
+        calling = str(request.calling_ae_title)
+        peer = self._peers.name_of(calling, mine.address, mine.subjects)
         if str(request.called_ae_title).strip(" ") != self._ae_title:
             self._reject(association, mine, REJECT_CALLED, "called-ae")
         elif peer is None:
-            self._reject(association, mine, REJECT_CALLING, "calling-ae")
+            why = self._peers.refusal(calling, mine.address)
+            self._reject(association, mine, REJECT_CALLING, why)
         elif not self._admission.admit(id(association)):
             self._reject(association, mine, REJECT_BUSY, "busy")
         else:
@@ -233,6 +264,7 @@ class Listener:
                 negotiated_class=str(event.context.abstract_syntax),
                 calling_ae=str(event.assoc.requestor.ae_title),
                 address=mine.address,
+                move_originator=_originator(cast(C_STORE, event.request)),
             )
         finally:
             mine.reception.handled(data_set)
@@ -245,8 +277,26 @@ class Listener:
         return self._worklist.find(event, peer)
 
 
+def _originator(request: C_STORE) -> str:
+    """Move Originator Application Entity Title (PS3.7 §9.1.1.1.6)."""
+    return str(request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
+
+
+def _hang_up(wire: socket.socket) -> None:
+    """End a connection whose handshake another thread still waits for."""
+    with contextlib.suppress(OSError):  # already over
+        socket.socket.shutdown(wire, socket.SHUT_RDWR)
+
+
 class _Connection(RequestHandler):
-    """Protects each association before its first byte is read."""
+    """Secures each connection and protects its association before its first byte is read."""
+
+    def handle(self) -> None:
+        assert isinstance(self.server, _Server)
+        wire = self.server.secure(self.request, str(self.client_address[0]))
+        if wire is not None:
+            self.request = wire
+            super().handle()
 
     def _create_association(self) -> Association:
         association = super()._create_association()
@@ -262,6 +312,7 @@ class _Server(ThreadedAssociationServer):
     request_queue_size = 128
     protect: Callable[[Association, str], None]
     may_connect: Callable[[], bool]
+    secure: Callable[[socket.socket, str], socket.socket | None]
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         return self.may_connect()

@@ -18,6 +18,8 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
 from cxr_node.config import PeerSection
+from cxr_node.config_security import TlsSection
+from cxr_node.dicom.calling import calling_options
 from cxr_node.dicom.values import BROKEN_VALUE
 
 # A path given to send_c_store is then sent as it lies on disk, never decoded.
@@ -48,7 +50,14 @@ class _File:
 class Modality:
     """One sender, bound to one receiver."""
 
-    def __init__(self, own_ae: str, receiver: PeerSection, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        own_ae: str,
+        receiver: PeerSection,
+        timeout_seconds: float = 30.0,
+        tls: TlsSection | None = None,
+    ) -> None:
+        self._tls = tls or TlsSection()
         self._own_ae = own_ae
         self._receiver = receiver
         self._timeout = timeout_seconds
@@ -76,7 +85,8 @@ class Modality:
         for sop_class, syntax in sorted({(file.sop_class, file.syntax) for file in files}):
             entity.add_requested_context(sop_class, syntax)
         peer = self._receiver
-        return entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        options = calling_options(peer, self._tls, self._timeout)
+        return entity.associate(peer.host, peer.port, ae_title=peer.ae_title, **options)
 
 
 def _open(path: Path) -> _File | Sent:

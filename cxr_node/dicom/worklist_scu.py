@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
+from cxr_node.dicom.calling import TlsArguments
 from cxr_node.domain.errors import Undeliverable
 from cxr_node.domain.priority import Priority
 
@@ -15,7 +16,13 @@ _PENDING = (0xFF00, 0xFF01)
 
 
 def find_priorities(
-    host: str, port: int, *, calling_ae: str, called_ae: str, timeout_seconds: float = 10.0
+    host: str,
+    port: int,
+    *,
+    calling_ae: str,
+    called_ae: str,
+    timeout_seconds: float = 10.0,
+    tls: TlsArguments | None = None,
 ) -> dict[str, Priority]:
     """Study Instance UID to Requested Procedure Priority, in the order answered.
 
@@ -24,7 +31,7 @@ def find_priorities(
     ae = AE(ae_title=calling_ae)
     ae.add_requested_context(ModalityWorklistInformationFind)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout_seconds
-    association = ae.associate(host, port, ae_title=called_ae)
+    association = ae.associate(host, port, ae_title=called_ae, tls_args=tls)
     if not association.is_established:
         raise Undeliverable("the worklist accepts no association", permanent=False)
     try:

@@ -27,6 +27,7 @@ class Event(StrEnum):
     ASSOCIATION_REFUSED = "association-refused"
     ASSOCIATION_ENDED = "association-ended"
     PDU_REFUSED = "pdu-refused"
+    TLS_REFUSED = "tls-refused"
     INSTANCE_STORED = "instance-stored"
     INSTANCE_DUPLICATE = "instance-duplicate"
     INSTANCE_CONFLICT = "instance-conflict"

@@ -100,7 +100,7 @@ class Commission:
     def _run(self, results: Results, limits: Limits) -> bool:
         options, to = self._options, self._receiver
         studies = self._drawn()
-        refused = send(studies, to, self._calling, self._console)
+        refused = send(studies, to, self._calling, self._console, self._config.tls)
         sent = {study.study_uid for study in studies} - refused.keys()
         limit = options.seconds or _START_SECONDS + _STUDY_SECONDS * len(studies)
         wait(self._page, sent, limit, self._console)

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.live import Live
 
 from cxr_node.config import Configuration
+from cxr_node.dicom.calling import tls_arguments
 from cxr_node.dicom.worklist_scu import find_priorities
 from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import StudyState
 from cxr_node.entry.commission_results import Results, reports_of
-from cxr_node.entry.commission_sending import reachable
+from cxr_node.entry.commission_sending import receiver
 from cxr_node.entry.http_client import NodePage
 from cxr_node.evaluation.commission.studies import Asked, PhantomStudy, StudyAnswer
 from cxr_node.reporting.codes import Codes
@@ -73,9 +74,13 @@ class Gathering:
         self._page = page
         self._results = results
         self._codes = codes
-        own, listener = config.node.ae_title, config.listener
+        itself = receiver(config, "")
         self._listed: Mapping[str, Priority] = find_priorities(
-            reachable(listener.host), listener.port, calling_ae=own, called_ae=own
+            itself.host,
+            itself.port,
+            calling_ae=itself.ae_title,
+            called_ae=itself.ae_title,
+            tls=tls_arguments(itself, config.tls),
         )
         self._places = {uid: number for number, uid in enumerate(self._listed)}
 

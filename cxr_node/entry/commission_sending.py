@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from cxr_node.config import Configuration, PeerSection
+from cxr_node.config_security import ANY_SUBJECT, TlsSection
 from cxr_node.dicom.modality import Modality, Sent
 from cxr_node.domain.errors import ConfigurationError, CxrNodeError
 from cxr_node.evaluation.commission.studies import PhantomStudy
@@ -39,20 +40,29 @@ def receiver(config: Configuration, to: str) -> PeerSection:
         host, port, title = found["host"].strip("[]"), int(found["port"]), found["ae"]
     try:
         return PeerSection(
-            name="receiver", ae_title=title or config.node.ae_title, host=host, port=port
+            name="receiver",
+            ae_title=title or config.node.ae_title,
+            host=host,
+            port=port,
+            tls=config.listener.tls and not to,
+            tls_subject=ANY_SUBJECT,
         )
     except ValueError as error:
         raise ConfigurationError(f"--to {to}: not of the form HOST:PORT/AET") from error
 
 
 def send(
-    studies: Sequence[PhantomStudy], to: PeerSection, calling_ae: str, console: Console
+    studies: Sequence[PhantomStudy],
+    to: PeerSection,
+    calling_ae: str,
+    console: Console,
+    tls: TlsSection | None = None,
 ) -> dict[str, str]:
     """Send each study over an association of its own; by study, what was not answered 0x0000.
 
     Raises :class:`CxrNodeError` when the very first is not taken: no other would be.
     """
-    modality = Modality(calling_ae, to)
+    modality = Modality(calling_ae, to, tls=tls)
     refused: dict[str, str] = {}
     for number, study in enumerate(track(studies, "sending", console=console, transient=True)):
         bad = [sent for sent in modality.send(study.files) if not sent.taken]

@@ -18,6 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxr_node.config import Configuration, PeerSection
+from cxr_node.config_security import ANY_SUBJECT
+from cxr_node.dicom.calling import tls_arguments
 from cxr_node.dicom.store_scu import DimseSender
 from cxr_node.dicom.worklist_scu import find_priorities
 from cxr_node.domain.errors import CxrNodeError
@@ -59,6 +61,8 @@ class Doctor:
             ae_title=config.node.ae_title,
             host="127.0.0.1" if host in ("", "0.0.0.0") else host,  # noqa: S104 - compared, not bound
             port=config.listener.port,
+            tls=config.listener.tls,
+            tls_subject=ANY_SUBJECT,
         )
         self._peer = itself
         self._sender = DimseSender(
@@ -66,6 +70,7 @@ class Doctor:
             destinations=(itself,),
             timeout_seconds=min(seconds, 30.0),
             max_pdu=config.listener.max_pdu_bytes,
+            tls=config.tls,
         )
 
     @property
@@ -168,7 +173,11 @@ class Doctor:
     def _worklist(self) -> str:
         peer = self._peer
         found = find_priorities(
-            peer.host, peer.port, calling_ae=peer.ae_title, called_ae=peer.ae_title
+            peer.host,
+            peer.port,
+            calling_ae=peer.ae_title,
+            called_ae=peer.ae_title,
+            tls=tls_arguments(peer, self._config.tls),
         )
         priority = found.get(self._patient.study_uid.text)
         if priority is None:
