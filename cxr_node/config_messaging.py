@@ -36,7 +36,7 @@ class WebhookSection(MessageDestination):
     @field_validator("url")
     @classmethod
     def _private(cls, url: str) -> str:
-        return private_url(url, "https://receiver.example/cxr", secrets_in="secret_file")
+        return private_url(url, "https://receiver.example/cxr")
 
 
 class Hl7Section(MessageDestination):
@@ -69,7 +69,7 @@ class FhirSection(MessageDestination):
     @field_validator("url")
     @classmethod
     def _private(cls, url: str) -> str:
-        return private_url(url, "https://fhir.example/r4", secrets_in="token_file").rstrip("/")
+        return private_url(url, "https://fhir.example/r4").rstrip("/")
 
 
 class OrdersSection(Section):

@@ -22,6 +22,7 @@ from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import Reading, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.notice import NotedObject
 from cxr_node.domain.ports import (
     Clock,
     Doorbell,
@@ -42,6 +43,7 @@ from cxr_node.reporting.study_objects import (
     shows_pictures,
 )
 from cxr_node.reporting.templates import Templates
+from cxr_node.services.announce import Announced, Announcer
 from cxr_node.services.prioritise import decide
 from cxr_node.store import jobs, outbox, readings, studies
 from cxr_node.store.assessments import assessments_behind
@@ -61,6 +63,13 @@ class BuiltObject:
     predecessor_uid: str
     destinations: tuple[str, ...]
     file: SpooledFile
+
+    @property
+    def noted(self) -> NotedObject:
+        """As it is named to others."""
+        return NotedObject(
+            Uid(self.sop_class_uid), Uid(self.sop_instance_uid), Uid(self.series_uid)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Publish:
         site_key: str,
         destinations: Sequence[PeerSection],
         ring: Doorbell,
+        announcer: Announcer | None = None,
     ) -> None:
         self._db = db
         self._spool = spool
@@ -104,6 +114,7 @@ class Publish:
         self._site_key = site_key
         self._destinations = tuple(destinations)
         self._bell = ring
+        self._announcer = announcer
 
     def run(self, claim: Claim, progress: Progress) -> None:
         """As :meth:`publish`, for a worker that beats while it works."""
@@ -115,8 +126,9 @@ class Publish:
         inputs = self._gather(claim)
         decision = decide(inputs.reading, self._templates)
         built = self._objects(inputs, decision)
+        told = self._announced(claim, inputs.reading, decision, built)
         progress()
-        self._commit(claim, inputs, decision, built)
+        self._commit(claim, inputs, decision, built, told)
         for made in built:
             emit(
                 Event.REPORT_BUILT,
@@ -125,8 +137,20 @@ class Publish:
                 instance=Uid(made.sop_instance_uid),
                 bytes=made.file.size,
             )
-        if any(made.destinations for made in built):
+        if told or any(made.destinations for made in built):
             self._bell.ring("deliver")
+
+    def _announced(
+        self,
+        claim: Claim,
+        reading: Reading,
+        decision: PriorityDecision,
+        built: Sequence[BuiltObject],
+    ) -> Announced | None:
+        if self._announcer is None:
+            return None
+        reports = [made.noted for made in built if made.kind in REPORT_KINDS.values()]
+        return self._announcer.report(claim.revision_pk, reading, decision, reports)
 
     def _gather(self, claim: Claim) -> _Inputs:
         with self._db.read() as session:
@@ -205,6 +229,7 @@ class Publish:
         inputs: _Inputs,
         decision: PriorityDecision,
         built: Sequence[BuiltObject],
+        told: Announced | None,
     ) -> None:
         now = self._clock.now()
         with self._db.begin() as session:
@@ -212,10 +237,12 @@ class Publish:
             newer = _newer_report(session, inputs.study_pk, inputs.number)
             for made in built:
                 _record(session, claim.revision_pk, made, now, deliver=not newer)
+            if self._announcer and told and not newer:
+                self._announcer.record(session, claim.revision_pk, told)
             _raise_if_higher(session, claim.revision_pk, inputs.study_pk, decision, now)
             studies.move(session, claim.revision_pk, StudyState.REPORTED, now)
             studies.mark(session, claim.revision_pk, Milestone.REPORTED, now)
-            if newer or not any(made.destinations for made in built):
+            if newer or not outbox.unsettled(session, claim.revision_pk):
                 studies.move(session, claim.revision_pk, StudyState.DELIVERED, now)
                 studies.mark(session, claim.revision_pk, Milestone.DELIVERED, now)
             studies.supersede_earlier(session, inputs.study_pk, newer or inputs.number, now)

@@ -128,8 +128,8 @@ def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> Worklis
     visible = visible_state(state, flagged=is_flag(priority))
     moments, key = details.moments, revision.id
     return WorklistEntry(
-        study=_study_facts(study),
-        patient=_patient_facts(study),
+        study=study_facts(study),
+        patient=patient_facts(study),
         revision=revision.number,
         state=state,
         visible=visible,
@@ -154,7 +154,8 @@ def _shown(state: StudyState, findings: tuple[str, ...]) -> tuple[str, ...]:
     return () if state is StudyState.NOT_ELIGIBLE else findings
 
 
-def _study_facts(row: StudyRow) -> StudyFacts:
+def study_facts(row: StudyRow) -> StudyFacts:
+    """What a study's row says of the study."""
     return StudyFacts(
         study_uid=Uid(row.study_uid),
         accession_number=row.accession_number,
@@ -166,7 +167,8 @@ def _study_facts(row: StudyRow) -> StudyFacts:
     )
 
 
-def _patient_facts(row: StudyRow) -> PatientFacts:
+def patient_facts(row: StudyRow) -> PatientFacts:
+    """What a study's row says of the patient."""
     return PatientFacts(
         patient_id=row.patient_id,
         issuer=row.issuer,
