@@ -15,7 +15,6 @@ from cxr_node.dicom.peers import Peers
 from cxr_node.dicom.store_scu import DimseSender
 from cxr_node.dicom.tls_acceptance import TlsAcceptance
 from cxr_node.domain.delivery import Destination
-from cxr_node.dicom.tls_acceptance import TlsAcceptance
 from cxr_node.domain.eligibility import EligibilityPolicy
 from cxr_node.domain.errors import ConfigurationError, ModelRefused
 from cxr_node.domain.findings import ModelIdentity
