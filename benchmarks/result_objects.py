@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cxr_node.domain.findings import Finding, Reading
 from cxr_node.domain.results import ResultKind
 from cxr_node.reporting.companions import companions
-from cxr_node.reporting.measurement_report import ReportRequest, build_report, encode
+from cxr_node.reporting.measurement_report import ReportRequest, build_report
+from cxr_node.reporting.object_file import encode
 from tests.page_examples import many_findings, picture_of
 from tests.readings import sample_image, sample_reading
 from tests.reports import request, source_file

@@ -12,7 +12,8 @@ from pydicom import Dataset
 
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid
-from cxr_node.reporting.measurement_report import ReportRequest, build_report, encode
+from cxr_node.reporting.measurement_report import ReportRequest, build_report
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.templates import Templates, load_templates
 from cxr_node.services.prioritise import decide
 from tests.builders import radiograph, save

@@ -25,7 +25,6 @@ from cxr_node.reporting.person_words import person_words
 from cxr_node.reporting.report_context import ReportContext
 from cxr_node.reporting.text import clean_line, clean_name
 
-_BELOW = "HAS PROPERTIES"
 _LONGEST = 2_000
 
 
@@ -94,19 +93,12 @@ def assessment_items(context: ReportContext, assessments: Sequence[Assessment]) 
     return [item.container(context.codes.concepts.assessments, found)]
 
 
-def _assessment(context: ReportContext, assessed: Assessment) -> hd.ContentItem:
+def _assessment(context: ReportContext, assessed: Assessment) -> Dataset:
     codes, opinion = context.codes, assessed.opinion
     concepts = codes.concepts
-    below: item.Items = [item.code(concepts.finding, codes.findings[opinion.finding], _BELOW)]
-    uid = context.tracking_uid(context.reading.images[0].sop_instance_uid, opinion.finding.value)
-    below.append(
-        hd.UIDRefContentItem(
-            standard.DCM.TrackingUniqueIdentifier,
-            uid.text,
-            hd.RelationshipTypeValues.HAS_PROPERTIES,
-        )
-    )
+    below = [item.code(concepts.finding, codes.findings[opinion.finding], item.BELOW)]
+    below.append(item.tracked(context.uid_of(opinion.finding)))
     if opinion.comment:
-        below.append(item.text(concepts.comment, clean_line(opinion.comment, _LONGEST), _BELOW))
+        below.append(item.text(concepts.comment, clean_line(opinion.comment, _LONGEST), item.BELOW))
     said = item.code(concepts.assessment, codes.assessment[opinion.verdict])
     return item.within(said, below)

@@ -6,16 +6,11 @@ Both come from the closed answers of stages 4 and 5, never from generated senten
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import highdicom.sr as hd
 
 from cxr_node.domain.findings import FindingKind, Reading
 from cxr_node.domain.stages import CHANGES, RELATIONS, StageKey, Turn
 from cxr_node.reporting import content_items as item
 from cxr_node.reporting.report_context import ReportContext
-
-_BELOW = "HAS PROPERTIES"
 
 
 def changes(reading: Reading) -> dict[FindingKind, str]:
@@ -39,7 +34,7 @@ def relations(reading: Reading) -> list[tuple[FindingKind, str, FindingKind]]:
     return found
 
 
-def change_item(context: ReportContext, kind: FindingKind, relation: str) -> item.Items:
+def change_item(context: ReportContext, kind: FindingKind, relation: item.Relation) -> item.Items:
     """CODE Qualitative Difference, inferred from the image of the prior study."""
     prior = context.reading.prior
     answer = changes(context.reading).get(kind)
@@ -47,12 +42,7 @@ def change_item(context: ReportContext, kind: FindingKind, relation: str) -> ite
         return []
     concepts = context.codes.concepts
     name, value = concepts.qualitative_difference, context.codes.change[answer]
-    image = hd.ImageContentItem(
-        concepts.prior_image.code,
-        prior.image.sop_class_uid.text,
-        prior.image.sop_instance_uid.text,
-        relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
-    )
+    image = item.image(concepts.prior_image, prior.image, "INFERRED FROM")
     return [item.within(item.code(name, value, relation), [image])]
 
 
@@ -62,15 +52,11 @@ def relation_items(context: ReportContext) -> item.Items:
     found: item.Items = []
     for first, answer, second in relations(context.reading):
         uids = [context.tracked(kind) for kind in (first, second)]
-        if all(uids):
+        known = [item.tracked(uid) for uid in uids if uid is not None]
+        if len(known) == len(uids):
             code = item.code(concepts.relation, context.codes.relation[answer])
-            found.append(item.within(code, [_tracking_uid(uid) for uid in uids]))
+            found.append(item.within(code, known))
     return found
-
-
-def _tracking_uid(uid: Any) -> hd.ContentItem:
-    name = hd.TrackingIdentifier(uid=uid)[0].name
-    return hd.UIDRefContentItem(name, uid, hd.RelationshipTypeValues(_BELOW))
 
 
 def _answered(

@@ -5,7 +5,7 @@ without codes should see is text.
 
 from __future__ import annotations
 
-import highdicom.sr as hd
+from pydicom import Dataset
 
 from cxr_node.domain.findings import Finding, Presence
 from cxr_node.domain.priority import PriorityDecision
@@ -16,8 +16,6 @@ from cxr_node.reporting.narrative import LONGEST_GENERATED, conclusion, stage_te
 from cxr_node.reporting.ratio_group import ratio_is_grouped
 from cxr_node.reporting.report_context import ReportContext
 from cxr_node.reporting.text import clean_line
-
-_BELOW = "HAS PROPERTIES"
 
 
 def evaluations(context: ReportContext, decision: PriorityDecision) -> item.Items:
@@ -61,7 +59,7 @@ def _overall(context: ReportContext) -> item.Items:
         return []
     certainty = item.certainty_percent(1 - reading.abnormal)
     normal = item.code(concepts.overall, concepts.normal)
-    below = item.number(concepts.certainty, certainty, concepts.percent, _BELOW)
+    below = item.number(concepts.certainty, certainty, concepts.percent, item.BELOW)
     return [item.within(normal, [below])]
 
 
@@ -79,30 +77,25 @@ def _findings(context: ReportContext) -> item.Items:
     return items
 
 
-def _finding(finding: Finding, context: ReportContext) -> hd.ContentItem:
+def _finding(finding: Finding, context: ReportContext) -> Dataset:
     """A finding of the whole image: CODE Finding with its properties."""
     codes = context.codes
     concepts = codes.concepts
-    below: item.Items = [item.code(concepts.presence, codes.presence[finding.presence], _BELOW)]
+    below: item.Items = [item.code(concepts.presence, codes.presence[finding.presence], item.BELOW)]
     value = said_certainty(finding)
     if value is not None:
-        below.append(item.number(concepts.certainty, value, concepts.percent, _BELOW))
+        below.append(item.number(concepts.certainty, value, concepts.percent, item.BELOW))
     if finding.severity:
-        below.append(item.code(concepts.severity, codes.severity[finding.severity], _BELOW))
+        below.append(item.code(concepts.severity, codes.severity[finding.severity], item.BELOW))
     if finding.position:
-        below.append(item.code(concepts.device_position, codes.position[finding.position], _BELOW))
-    below.extend(change_item(context, finding.kind, _BELOW))
+        below.append(
+            item.code(concepts.device_position, codes.position[finding.position], item.BELOW)
+        )
+    below.extend(change_item(context, finding.kind, item.BELOW))
     below.extend(item.finding_sites(finding, codes))
     if finding.present:
-        below.extend(_tracking(finding, context))
+        below.extend(context.tracking(finding, item.BELOW))
     return item.within(item.code(concepts.finding, codes.findings[finding.kind]), below)
-
-
-def _tracking(finding: Finding, context: ReportContext) -> item.Items:
-    found: item.Items = list(context.tracking(finding))
-    for tracking in found:
-        tracking.RelationshipType = _BELOW
-    return found
 
 
 def _ratio(context: ReportContext) -> item.Items:

@@ -9,11 +9,10 @@ viewer in wide use fails on such a report as a whole).
 
 from __future__ import annotations
 
-from typing import Any
+from pydicom import Dataset
+from pydicom.sr.codedict import codes as standard
 
-import highdicom.sr as hd
-
-from cxr_node.domain.findings import Finding, ImageReference, Presence
+from cxr_node.domain.findings import Finding, Presence
 from cxr_node.reporting import content_items as item
 from cxr_node.reporting.algorithm import algorithm
 from cxr_node.reporting.comparison import change_item
@@ -24,6 +23,7 @@ from cxr_node.reporting.text import shorten
 
 LONGEST_COMMENT = 25
 """Viewers print a comment beside the box and run longer ones out of the picture."""
+_REGION = standard.DCM.ImageRegion
 
 
 def measurement_groups(context: ReportContext) -> item.Items:
@@ -32,115 +32,91 @@ def measurement_groups(context: ReportContext) -> item.Items:
     for boxed in context.boxed.values():
         groups.extend(_SHAPES[context.profile](boxed, context))
     if context.grouped:
-        for finding in context.whole_image:
-            groups.extend(_whole_image(finding, context))
-    groups.extend(ratio_group(context))
-    return groups
+        groups += [_whole_image(finding, context) for finding in context.whole_image]
+    return groups + ratio_group(context)
 
 
 def _split(boxed: Boxed, context: ReportContext) -> item.Items:
-    """TID 1410 with codes and box, TID 1501 with the certainty."""
-    common = _common(boxed.finding, context)  # the same items stand in both groups
-    region = _region(boxed, context, context.tracking(boxed.finding), common=common)
-    if boxed.finding.probability is None:
-        return region
-    certainty = hd.MeasurementsAndQualitativeEvaluations(
-        **common,
-        tracking_identifier=context.tracking(boxed.finding),
-        source_images=[source_of(boxed.image)],
-        measurements=_certainty(boxed.finding, context),
-    )
-    return [*region, *certainty]
+    """TID 1410 with codes and box, TID 1501 with the certainty; the same head in both."""
+    finding = boxed.finding
+    head = [*context.tracking(finding), *_common(finding, context)]
+    region = _region(boxed, context, head)
+    if finding.probability is None:
+        return [region]
+    rest = [*_certainty(finding, context), item.source_of(boxed.image)]
+    return [region, item.group([*head, *rest], "1501")]
 
 
 def _together(boxed: Boxed, context: ReportContext) -> item.Items:
     """TID 1410 with codes, box and certainty."""
-    tracking = context.tracking(boxed.finding)
-    return _region(boxed, context, tracking, _certainty(boxed.finding, context))
+    finding = boxed.finding
+    head = [*context.tracking(finding), *_common(finding, context)]
+    return [_region(boxed, context, head + _certainty(finding, context))]
 
 
 def _below_number(boxed: Boxed, context: ReportContext) -> item.Items:
     """TID 1501 with the box below the certainty; without one, a region like any other."""
-    tracking = context.tracking(boxed.finding, native=True)
-    if boxed.finding.probability is None:
-        return _region(boxed, context, tracking)
-    place = hd.CoordinatesForMeasurement(
-        hd.GraphicTypeValues.POLYLINE, item.outline(boxed.box), item.source_image(boxed.image)
-    )
-    group = hd.MeasurementsAndQualitativeEvaluations(
-        **_common(boxed.finding, context),
-        tracking_identifier=tracking,
-        source_images=[source_of(boxed.image)],
-        measurements=_certainty(boxed.finding, context, [place]),
-        qualitative_evaluations=_evaluations(boxed.finding, context),
-    )
-    return _commented(group, boxed.finding, context)
+    finding = boxed.finding
+    head = [*context.tracking(finding, native=True), *_common(finding, context)]
+    if finding.probability is None:
+        return [_region(boxed, context, head)]
+    place = item.line(item.SOURCE, item.outline(boxed.box), boxed.image, "INFERRED FROM")
+    rows = [
+        *head,
+        *_certainty(finding, context, [place]),
+        *_evaluations(finding, context),
+        item.source_of(boxed.image),
+        _comment(finding, context),
+    ]
+    return [item.group(rows, "1501")]
 
 
 _SHAPES = {"viewer": _split, "air": _together, "ohif-native": _below_number}
 
 
-def _region(
-    boxed: Boxed,
-    context: ReportContext,
-    tracking: Any,
-    measurements: item.Items | None = None,
-    common: dict[str, Any] | None = None,
-) -> item.Items:
+def _region(boxed: Boxed, context: ReportContext, head: item.Items) -> Dataset:
     """TID 1410."""
-    group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        **(common or _common(boxed.finding, context)),
-        tracking_identifier=tracking,
-        referenced_region=hd.ImageRegion(
-            hd.GraphicTypeValues.POLYLINE,
-            item.outline(boxed.box),
-            item.source_image(boxed.image),
-        ),
-        measurements=measurements,
-        qualitative_evaluations=_evaluations(boxed.finding, context),
-    )
-    return _commented(group, boxed.finding, context)
+    rows = [
+        *head,
+        *_evaluations(boxed.finding, context),
+        item.line(_REGION, item.outline(boxed.box), boxed.image, "CONTAINS"),
+        _comment(boxed.finding, context),
+    ]
+    return item.group(rows, "1410")
 
 
-def _whole_image(finding: Finding, context: ReportContext) -> item.Items:
+def _whole_image(finding: Finding, context: ReportContext) -> Dataset:
     """TID 1501 about the image with the findings, without coordinates."""
-    return list(
-        hd.MeasurementsAndQualitativeEvaluations(
-            **_common(finding, context),
-            tracking_identifier=context.tracking(finding),
-            source_images=[source_of(context.reading.images[0])],
-            measurements=_certainty(finding, context),
-            qualitative_evaluations=_evaluations(finding, context),
-        )
-    )
+    rows = [
+        *context.tracking(finding),
+        *_common(finding, context),
+        *_certainty(finding, context),
+        *_evaluations(finding, context),
+        item.source_of(context.reading.images[0]),
+    ]
+    return item.group(rows, "1501")
 
 
-def _common(finding: Finding, context: ReportContext) -> dict[str, Any]:
+def _common(finding: Finding, context: ReportContext) -> item.Items:
     """Rows that every group of a finding has."""
-    entry = context.codes.findings[finding.kind]
-    return {
-        "finding_category": context.codes.categories[entry.category].code,
-        "finding_type": entry.code,
-        "finding_sites": item.finding_sites(finding, context.codes),
-        "algorithm_id": algorithm(context, finding),
-    }
+    codes = context.codes
+    entry = codes.findings[finding.kind]
+    return [
+        item.code(codes.concepts.finding_category, codes.categories[entry.category]),
+        item.code(codes.concepts.finding, entry),
+        *item.finding_sites(finding, codes),
+        *algorithm(context, finding),
+    ]
 
 
 def _certainty(
-    finding: Finding, context: ReportContext, places: list[Any] | None = None
-) -> item.Items | None:
+    finding: Finding, context: ReportContext, places: item.Items | None = None
+) -> item.Items:
     value = said_certainty(finding)
     if value is None:
-        return None
+        return []
     concepts = context.codes.concepts
-    return [
-        hd.Measurement(
-            name=concepts.certainty.code,
-            value=value,
-            unit=concepts.percent.code,
-            referenced_coordinates=places,
-        )
-    ]
+    return [item.within(item.number(concepts.certainty, value, concepts.percent), places or [])]
 
 
 def said_certainty(finding: Finding) -> float | None:
@@ -151,7 +127,7 @@ def said_certainty(finding: Finding) -> float | None:
     return item.certainty_percent(said)
 
 
-def _evaluations(finding: Finding, context: ReportContext) -> list[Any]:
+def _evaluations(finding: Finding, context: ReportContext) -> item.Items:
     """Presence, severity or position, and the change since the prior study."""
     codes, concepts = context.codes, context.codes.concepts
     said = [(concepts.presence, codes.presence[finding.presence])]
@@ -159,24 +135,12 @@ def _evaluations(finding: Finding, context: ReportContext) -> list[Any]:
         said.append((concepts.severity, codes.severity[finding.severity]))
     if finding.position:
         said.append((concepts.device_position, codes.position[finding.position]))
-    found = [hd.QualitativeEvaluation(name.code, value.code) for name, value in said]
-    for change in change_item(context, finding.kind, "CONTAINS"):
-        evaluation = hd.QualitativeEvaluation(change.name, change.value)
-        evaluation[0].ContentSequence = change.ContentSequence
-        found.append(evaluation)
-    return found
+    evaluated = [item.code(name, value) for name, value in said]
+    return evaluated + change_item(context, finding.kind, "CONTAINS")
 
 
-def _commented(group: Any, finding: Finding, context: ReportContext) -> item.Items:
-    """The group with a Comment that says what was found, and that a machine says it."""
+def _comment(finding: Finding, context: ReportContext) -> Dataset:
+    """What was found, and that a machine says it."""
     wording = context.wording
     comment = wording.markers.comment.format(finding=label(finding, wording))
-    group[0].ContentSequence.append(
-        item.text(context.codes.concepts.comment, shorten(comment, LONGEST_COMMENT))
-    )
-    return list(group)
-
-
-def source_of(image: ImageReference) -> hd.SourceImageForMeasurementGroup:
-    """The image that a group without a region is about."""
-    return hd.SourceImageForMeasurementGroup(image.sop_class_uid.text, image.sop_instance_uid.text)
+    return item.text(context.codes.concepts.comment, shorten(comment, LONGEST_COMMENT))

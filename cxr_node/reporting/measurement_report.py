@@ -10,13 +10,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import highdicom.sr as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset
 from pydicom.sr.codedict import codes as standard
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -86,7 +85,7 @@ def build_report(request: ReportRequest) -> Dataset:
     study = _study_uid(source)
     previous = [read_header(request.predecessor)] if request.predecessor else []
     uid = _report_uid(request, study, previous)
-    library, tree = _tree(request, headers, study)
+    library, items = _tree(request, headers, study)
     created = recorded_at(source, request.built_at)
     report: Dataset = _CLASSES[request.sr_class](
         evidence=_evidence(request.reading, study),
@@ -108,7 +107,7 @@ def build_report(request: ReportRequest) -> Dataset:
         content_qualification="RESEARCH",
         coding_schemes=[_private_scheme(request.templates)],
     )
-    report.ContentSequence = tree.ContentSequence
+    report.ContentSequence = items
     report.InstanceCreationDate = report.ContentDate
     report.InstanceCreationTime = report.ContentTime
     identify(report, request.reading.model, request.station_name, created)
@@ -119,13 +118,6 @@ def build_report(request: ReportRequest) -> Dataset:
     return report
 
 
-def encode(report: Dataset) -> bytes:
-    """The report as a DICOM file (PS3.10), Explicit VR Little Endian."""
-    stream = BytesIO()
-    dcmwrite(stream, report, enforce_file_format=True)
-    return stream.getvalue()
-
-
 def predecessor_uid(report: Dataset) -> str:
     """SOP Instance UID of the document that this one replaces; empty without one."""
     for study in report.get("PredecessorDocumentsSequence") or ():
@@ -134,8 +126,8 @@ def predecessor_uid(report: Dataset) -> str:
     return ""
 
 
-def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[Dataset, Dataset]:
-    """TID 1500, row by row; and a tree of its image library alone."""
+def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[Dataset, item.Items]:
+    """The items of TID 1500, row by row; and a tree of its image library alone."""
     templates = request.templates
     concepts = templates.codes.concepts
     context = _context(request, headers, study)
@@ -152,24 +144,16 @@ def _tree(request: ReportRequest, headers: list[Dataset], study: Uid) -> tuple[D
         *_language(templates),
         *_observer(request),
         *(
-            hd.CodeContentItem(
-                concepts.procedure_reported.code,
-                procedure,
-                hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
-            )
+            item.code(concepts.procedure_reported, procedure, "HAS CONCEPT MOD")
             for procedure in procedures(headers[0]) or [concepts.default_procedure.code]
         ),
         *library,
         *([item.container(concepts.imaging_measurements, groups)] if groups else []),
         item.container(concepts.qualitative_evaluations, said),
     ]
-    return _root(templates, library), _root(templates, items)
-
-
-def _root(templates: Templates, items: item.Items) -> Dataset:
-    root = hd.ContainerContentItem(templates.codes.concepts.report_title.code, template_id="1500")
-    root.ContentSequence = hd.ContentSequence(items)
-    return root
+    root = hd.ContainerContentItem(concepts.report_title.code, template_id="1500")
+    root.ContentSequence = hd.ContentSequence(library)
+    return root, items
 
 
 def _context(request: ReportRequest, headers: list[Dataset], study: Uid) -> ReportContext:

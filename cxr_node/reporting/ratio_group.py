@@ -6,9 +6,7 @@ is, and the algorithm's parameters say whether that is at the detector.
 
 from __future__ import annotations
 
-from typing import Any
-
-import highdicom.sr as hd
+from pydicom import Dataset
 
 from cxr_node.domain.findings import Box, CardiothoracicRatio, ImageReference
 from cxr_node.reporting import content_items as item
@@ -33,25 +31,17 @@ def ratio_group(context: ReportContext) -> item.Items:
     lengths, note = _lengths(ratio, image, context)
     concepts = context.codes.concepts
     value = round(ratio.value, 3)
-    return list(
-        hd.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=hd.TrackingIdentifier(
-                uid=context.tracking_uid(image.sop_instance_uid, "ratio").text,
-                identifier=context.wording.markers.ratio,
-            ),
-            source_images=[
-                hd.SourceImageForMeasurementGroup(
-                    image.sop_class_uid.text, image.sop_instance_uid.text
-                )
-            ],
-            finding_sites=[hd.FindingSite(context.codes.sites["heart"].code)],
-            algorithm_id=algorithm(context, notes=note),
-            measurements=[
-                _measurement(concepts.ratio, value, concepts.ratio_unit, heart),
-                *lengths,
-            ],
-        )
-    )
+    rows = [
+        *item.tracking(
+            context.wording.markers.ratio, context.tracking_uid(image.sop_instance_uid, "ratio")
+        ),
+        item.site_item(context.codes.sites["heart"], context.codes),
+        *algorithm(context, notes=note),
+        _measurement(concepts.ratio, value, concepts.ratio_unit, heart),
+        *lengths,
+        item.source_of(image),
+    ]
+    return [item.group(rows, "1501")]
 
 
 def ratio_is_grouped(context: ReportContext) -> bool:
@@ -62,7 +52,7 @@ def ratio_is_grouped(context: ReportContext) -> bool:
 
 def _lengths(
     ratio: CardiothoracicRatio, image: ImageReference, context: ReportContext
-) -> tuple[list[Any], list[str]]:
+) -> tuple[item.Items, list[str]]:
     """Widths in mm and a note on them; none without spacing or outside the image."""
     spacing = context.spacings.get(image.sop_instance_uid)
     heart, thorax = context.placed(ratio.heart), context.placed(ratio.thorax)
@@ -83,11 +73,10 @@ def _width(box: Box, spacing: Spacing) -> float:
 
 def _measurement(
     name: CodeEntry, value: float, unit: CodeEntry, placed: tuple[Box, ImageReference] | None
-) -> hd.Measurement:
+) -> Dataset:
     """A number with the width of the box as a line of two points."""
-    lines = placed and [
-        hd.CoordinatesForMeasurement(
-            hd.GraphicTypeValues.POLYLINE, item.across(placed[0]), item.source_image(placed[1])
-        )
-    ]
-    return hd.Measurement(name.code, value, unit.code, referenced_coordinates=lines)
+    found = item.number(name, value, unit)
+    if placed is None:
+        return found
+    line = item.line(item.SOURCE, item.across(placed[0]), placed[1], "INFERRED FROM")
+    return item.within(found, [line])

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import highdicom.sr as hd
 
 from cxr_node.config import SrProfile
 from cxr_node.domain.findings import Box, Finding, FindingKind, ImageReference, Presence, Reading
 from cxr_node.domain.identifiers import Uid
+from cxr_node.reporting import content_items as item
 from cxr_node.reporting.codes import Codes
-from cxr_node.reporting.content_items import clipped
 from cxr_node.reporting.narrative import tracking_name
 from cxr_node.reporting.pixel_spacing import Spacing
 from cxr_node.reporting.templates import Templates
@@ -89,17 +86,26 @@ class ReportContext:
         """The part of a box inside its image; None if it cannot be drawn."""
         for image in self.reading.images:
             if image.sop_instance_uid == box.sop_instance_uid:
-                inside = clipped(box, image)
+                inside = item.clipped(box, image)
                 return None if inside is None else (inside, image)
         return None
 
-    def tracking(self, finding: Finding, *, native: bool = False) -> hd.TrackingIdentifier:
+    def tracking(
+        self,
+        finding: Finding,
+        relation: item.Relation = "HAS OBS CONTEXT",
+        *,
+        native: bool = False,
+    ) -> item.Items:
         """Tracking Identifier and UID, the same wherever the finding stands."""
-        boxed = self.boxed.get(finding.kind)
-        image = boxed.image if boxed else self.reading.images[0]
-        uid = self.tracking_uid(image.sop_instance_uid, finding.kind.value)
         prefix = _OHIF if native else ""
-        return hd.TrackingIdentifier(uid=uid.text, identifier=prefix + self.name(finding))
+        return item.tracking(prefix + self.name(finding), self.uid_of(finding.kind), relation)
+
+    def uid_of(self, kind: FindingKind) -> Uid:
+        """Tracking Unique Identifier of a finding, that of its box where it has one."""
+        boxed = self.boxed.get(kind)
+        image = boxed.image if boxed else self.reading.images[0]
+        return self.tracking_uid(image.sop_instance_uid, kind.value)
 
     def name(self, finding: Finding) -> str:
         """The finding's Tracking Identifier, for example F1 effusion L."""
@@ -110,9 +116,9 @@ class ReportContext:
         template = markers.absent if finding.presence is Presence.ABSENT else markers.uncertain
         return template.format(finding=self.wording.short_findings[finding.kind])
 
-    def tracked(self, kind: FindingKind) -> Any:
-        """UID of a finding as a text; None for one that was not assessed."""
+    def tracked(self, kind: FindingKind) -> Uid | None:
+        """UID of a finding; None for one that was not assessed."""
         for finding in self.reading.findings:
             if finding.kind is kind and finding.presence is not Presence.NOT_ASSESSED:
-                return self.tracking(finding)[1].UID
+                return self.uid_of(kind)
         return None

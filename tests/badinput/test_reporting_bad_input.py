@@ -13,7 +13,8 @@ from pydicom import Dataset, dcmread
 
 from cxr_node.domain.findings import FindingKind, PriorStudy
 from cxr_node.domain.identifiers import Uid
-from cxr_node.reporting.measurement_report import build_report, encode
+from cxr_node.reporting.measurement_report import build_report
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.pixel_spacing import pixel_spacing
 from cxr_node.reporting.text import LONGEST_TEXT
 from tests.readings import IMAGE, box, contradicted, finding, sample_image, sample_reading

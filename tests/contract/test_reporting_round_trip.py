@@ -24,7 +24,8 @@ from cxr_node.domain.findings import (
 )
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.stages import CHANGES, NEXT_STEPS, RELATIONS, StageKey
-from cxr_node.reporting.measurement_report import ReportRequest, build_report, encode
+from cxr_node.reporting.measurement_report import ReportRequest, build_report
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.text import clean_line
 from tests.read_back import Document, Reader, Told
 from tests.readings import box, finding, sample_image, sample_reading, turn

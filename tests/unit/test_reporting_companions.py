@@ -18,7 +18,8 @@ from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.results import AnatomyMask, ResultKind, Structure
 from cxr_node.reporting.companions import companions
-from cxr_node.reporting.measurement_report import ReportRequest, encode
+from cxr_node.reporting.measurement_report import ReportRequest
+from cxr_node.reporting.object_file import encode
 from tests.page_examples import picture_of
 from tests.readings import IMAGE, SERIES, box, finding, sample_image, sample_reading
 from tests.reports import request, source_file

@@ -14,7 +14,8 @@ from pydicom import Dataset, dcmread
 from cxr_node.domain.errors import NotConformant
 from cxr_node.domain.findings import FindingKind, Presence, Zone
 from cxr_node.domain.priority import Priority
-from cxr_node.reporting.measurement_report import build_report, encode
+from cxr_node.reporting.measurement_report import build_report
+from cxr_node.reporting.object_file import encode
 from tests.readings import IMAGE, MODEL, box, finding, sample_image, sample_reading
 from tests.reports import (
     BUILT_AT,

@@ -11,7 +11,8 @@ from pydicom import Dataset, dcmread
 from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
-from cxr_node.reporting.measurement_report import build_report, encode
+from cxr_node.reporting.measurement_report import build_report
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.patient_study import character_sets, read_header
 from tests.reports import coded, items_below, request, source_file, text_of
 
