@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Clock, Spool, SpooledFile
-from cxr_node.reporting.measurement_report import encode, predecessor_uid
+from cxr_node.reporting.measurement_report import predecessor_uid
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.other_class import as_comprehensive
 from cxr_node.services.settlement import close_revision
 from cxr_node.store import outbox

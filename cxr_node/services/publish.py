@@ -34,7 +34,8 @@ from cxr_node.domain.ports import (
 )
 from cxr_node.domain.priority import RANK, PriorityDecision
 from cxr_node.domain.study import StudyState
-from cxr_node.reporting.measurement_report import ReportRequest, SrClass, encode, predecessor_uid
+from cxr_node.reporting.measurement_report import ReportRequest, SrClass, predecessor_uid
+from cxr_node.reporting.object_file import encode
 from cxr_node.reporting.study_objects import (
     PAGE_PICTURE,
     REPORT_KINDS,
