@@ -94,9 +94,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _folder(name: str, owner: str | None = None) -> Iterator[Path]:
+def _folder(name: str, owner: str | None = None, root: Path | None = None) -> Iterator[Path]:
     """A short-named folder; pytest's own is closed to the other users that servers run as."""
-    folder = Path(tempfile.mkdtemp(prefix=f"cxr-{name}-"))
+    inside = None if root is None else root / "tmp"
+    folder = Path(tempfile.mkdtemp(prefix=f"cxr-{name}-", dir=inside))
     if owner is not None:
         shutil.chown(folder, owner)
     try:
@@ -228,23 +229,30 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc_server(**settings: Any) -> Iterator[Orthanc]:
-    """Run an Orthanc of one's own; ``settings`` override its configuration file."""
-    program = require("Orthanc", "orthanc")
-    peer = Orthanc("ORTHANC", free_port(), free_port())
-    with _folder("orthanc") as folder:
+def orthanc_server(
+    *, root: Path | None = None, peer: Orthanc | None = None, **settings: Any
+) -> Iterator[Orthanc]:
+    """Run an Orthanc of one's own; ``settings`` override its configuration file.
+
+    ``root`` is the folder of another Debian that it is taken from, ``peer`` has its ports.
+    """
+    program = require("Orthanc", "orthanc") if root is None else "/usr/sbin/Orthanc"
+    peer = peer or Orthanc("ORTHANC", free_port(), free_port())
+    with _folder("orthanc", root=root) as folder:
+        inside = folder if root is None else Path("/") / folder.relative_to(root)
         configuration = {
             **json.loads(SANDBOX.read_text(encoding="utf-8")),
-            "StorageDirectory": str(folder / "storage"),
-            "IndexDirectory": str(folder / "storage"),
+            "StorageDirectory": str(inside / "storage"),
+            "IndexDirectory": str(inside / "storage"),
             "DicomAet": peer.ae_title,
             "DicomPort": peer.dicom_port,
             "HttpPort": peer.http_port,
             **settings,
         }
-        path = folder / "orthanc.json"
-        path.write_text(json.dumps(configuration))
-        with running([program, str(path)], folder, {"TCP_NODELAY": "1"}):
+        (folder / "orthanc.json").write_text(json.dumps(configuration))
+        command = [program, str(inside / "orthanc.json")]
+        enter = [] if root is None else [require("chroot", "coreutils"), str(root)]
+        with running([*enter, *command], folder, {"TCP_NODELAY": "1"}):
             until(lambda: _answers(peer), "Orthanc")
             yield peer
 
