@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cxr_node.config_security import TlsSection, checked_networks
+from cxr_node.config_security import TlsSection, TokenSection, WebSection, checked_networks
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 from cxr_node.domain.results import ResultKind
@@ -210,14 +210,6 @@ class DeliverySection(Section):
     )
 
 
-class WebSection(Section):
-    host: str = Field("127.0.0.1", description="address of the page and the API")
-    port: int = Field(8042, ge=0, le=65535, description="HTTP port; 0 picks a free one")
-    write_token_file: str = Field(
-        "", description="file with the token for corrections over HTTP; empty: none are taken"
-    )
-
-
 class TemplatesSection(Section):
     path: str = Field("", description="site overrides of sr_templates; empty uses the shipped ones")
     language: str = Field(
@@ -251,6 +243,7 @@ class Configuration(Section):
     imaging: ImagingSection = ImagingSection()
     delivery: DeliverySection = DeliverySection()
     web: WebSection = WebSection()
+    token: tuple[TokenSection, ...] = ()
     templates: TemplatesSection = TemplatesSection()
     log: LogSection = LogSection()
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cxr_node.config_section import Section
+from cxr_node.domain.access import Role
 
 ANY_SUBJECT = "*"
 """``tls_subject`` that fits every certificate of the trusted authorities."""
+
+
+def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """The networks as given. Raises ValueError for one that is no network."""
+    for network in networks:
+        ip_network(network)
+    return networks
 
 
 class TlsSection(Section):
@@ -36,8 +44,43 @@ class TlsSection(Section):
         return bool(self.certificate_file and self.ca_file)
 
 
-def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    """The networks as given. Raises ValueError for one that is no network."""
-    for network in networks:
-        ip_network(network)
-    return networks
+class TokenSection(Section):
+    """Somebody who may use pages and API with a token; the node keeps its digest alone."""
+
+    name: str = Field(min_length=1, max_length=64, description="who or what uses it; for the audit")
+    role: Role = Field(description="viewer, reader or operator")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the token; see `cxr-node token`"
+    )
+
+
+class WebSection(Section):
+    host: str = Field("127.0.0.1", description="address of the page and the API")
+    port: int = Field(8042, ge=0, le=65535, description="HTTP port; 0 picks a free one")
+    certificate_file: str = Field("", description="certificate for HTTPS, then the chain (PEM)")
+    key_file: str = Field("", description="private key of that certificate (PEM)")
+    key_password_file: str = Field("", description="file with the password of the key, if any")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="networks of the proxies whose headers say who somebody is"
+    )
+    user_header: str = Field("x-forwarded-user", description="header with the name, by the proxy")
+    groups_header: str = Field(
+        "x-forwarded-groups", description="header with groups between commas, by the proxy"
+    )
+    viewer_groups: tuple[str, ...] = Field((), description="groups that may look")
+    reader_groups: tuple[str, ...] = Field((), description="groups that may correct and assess")
+    operator_groups: tuple[str, ...] = Field((), description="groups that may run the node")
+    own_token_file: str = Field(
+        "", description="file with a token for the commands of this machine"
+    )
+    write_token_file: str = Field(
+        "", description="file with the token for corrections over HTTP; empty: none are taken"
+    )
+
+    _check_proxies = field_validator("trusted_proxies")(checked_networks)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file belong together")
+        return self

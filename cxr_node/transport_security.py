@@ -152,16 +152,21 @@ def certificate_ends(certificate_file: str, key_file: str, password: str = "") -
     """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with_certificate(server, certificate_file, key_file, password, "certificate")
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    _load(client, "certificate", certificate_file)
     try:
-        shown = _shake_hands(client, server)
+        shown = _shake_hands(only_this(certificate_file), server)
     except ssl.SSLCertVerificationError as error:
         words = f"certificate: {certificate_file}: {error.verify_message}"
         raise ConfigurationError(words) from error
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
+
+
+def only_this(certificate_file: str) -> ssl.SSLContext:
+    """For a client that believes this certificate and no other. Raises ConfigurationError."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    _load(client, "certificate", certificate_file)
+    return client
 
 
 def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> Mapping[str, Any]:

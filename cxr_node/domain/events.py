@@ -66,6 +66,8 @@ class Event(StrEnum):
     BELL_FAILED = "bell-failed"
     WORKLIST_ANSWERED = "worklist-answered"
     HTTP_REQUEST = "http-request"
+    ACCESS_REFUSED = "access-refused"
+    SIGNED_IN = "signed-in"
     LOOP_FAILED = "loop-failed"
     PHANTOMS_REMOVED = "phantoms-removed"
     CANARY_STORED = "canary-stored"

@@ -15,6 +15,7 @@ from cxr_node.audit import log
 from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.findings import FindingKind
 from cxr_node.entry import (
+    access,
     audit_verbs,
     canary_verbs,
     commission_verbs,
@@ -88,6 +89,9 @@ def check(config: ConfigOption = None) -> None:
     from cxr_node.entry.check import explain
 
     raise typer.Exit(1 if explain(configuration(config), found(config), console) else 0)
+
+
+app.command(epilog="Example: cxr-node token --name 'ward 3' --role viewer")(access.token)
 
 
 @app.command(epilog="Example: cxr-node doctor --config /etc/cxr-node.toml")

@@ -17,6 +17,7 @@ from rich.progress import track
 
 from cxr_node.config import Configuration
 from cxr_node.domain.errors import ConfigurationError
+from cxr_node.entry.access import own_token
 from cxr_node.entry.commission_answers import Gathering, look_at, settled, wait
 from cxr_node.entry.commission_report import about, show, write
 from cxr_node.entry.commission_results import Results, open_results
@@ -83,7 +84,9 @@ class Commission:
         self._console = console
         self._receiver = receiver(config, options.to)
         self._calling = options.calling_ae or config.node.ae_title
-        self._page = NodePage(reachable(config.web.host), config.web.port)
+        web = config.web
+        host = reachable(web.host)
+        self._page = NodePage(host, web.port, own_token(config), web.certificate_file)
         self._started = datetime.now(UTC).replace(microsecond=0)
         self._node = Node(config, open_bell(config))
 

@@ -16,6 +16,7 @@ from cxr_node.config import Configuration
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Doorbell
+from cxr_node.entry.access import access_of, https_of
 from cxr_node.entry.bells import LocalBell
 from cxr_node.entry.health import Health
 from cxr_node.entry.loops import Loop
@@ -99,8 +100,10 @@ class EmbeddedNode:
             self._local.on_ring("shadow", self._shadow.ring)
             self._shadow.start()
         self.dicom_port = node.listener.start()
-        pages = create_app(self._pages(), review=review_of(node))
-        self._web = WebServer(pages, self._config.web.host, self._config.web.port)
+        access = access_of(self._config, node.clock)
+        pages = create_app(self._pages(), review=review_of(node), access=access)
+        web = self._config.web
+        self._web = WebServer(pages, web.host, web.port, https_of(web))
         self.web_port = self._web.start()
         for loop in self._loops:
             loop.start()

@@ -7,16 +7,23 @@ import urllib.error
 import urllib.request
 
 from cxr_node.domain.errors import CxrNodeError
+from cxr_node.transport_security import only_this
 from cxr_node.web.documents import StudyDocument, Worklist, WorklistItem
 
 _SECONDS = 10.0
 
 
 class NodePage:
-    """The HTTP side of one node on this machine."""
+    """The HTTP side of one node on this machine.
 
-    def __init__(self, host: str, port: int) -> None:
-        self.url = f"http://{host}:{port}/"
+    ``token`` is shown where the node wants one; ``certificate_file`` is that of a node with
+    HTTPS, which is believed to be the one that holds that very certificate.
+    """
+
+    def __init__(self, host: str, port: int, token: str = "", certificate_file: str = "") -> None:
+        self.url = f"http{'s' if certificate_file else ''}://{host}:{port}/"
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._tls = only_this(certificate_file) if certificate_file else None
 
     def first_broken(self) -> str | None:
         """Name and words of the first part that does not work, or None."""
@@ -47,8 +54,9 @@ class NodePage:
         return body
 
     def _get(self, path: str) -> tuple[int, bytes]:
+        asked = urllib.request.Request(self.url + path, headers=self._headers)  # noqa: S310
         try:
-            with urllib.request.urlopen(self.url + path, timeout=_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=_SECONDS, context=self._tls) as answer:  # noqa: S310
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

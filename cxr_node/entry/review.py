@@ -17,33 +17,26 @@ from cxr_node.audit.log import digest
 from cxr_node.config import Configuration
 from cxr_node.domain.amendment import Person
 from cxr_node.domain.assessment import AssessmentVerdict, Opinion
-from cxr_node.domain.errors import AmendmentRefused, ConfigurationError, CxrNodeError
+from cxr_node.domain.errors import AmendmentRefused, CxrNodeError
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.identifiers import Uid
+from cxr_node.entry.access import access_of, write_token
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.services.amend import AmendmentWish
 from cxr_node.store.assessments import Assessed, every_assessment
 from cxr_node.web.writing import Writing
 
-_SHORTEST_TOKEN = 16
 Result = TypeVar("Result")
 
 
 def review_of(node: Node) -> Writing | None:
-    """Where the page's orders go; None while the site has named no token.
+    """Where the page's orders go; None while the site has named nobody who may give them.
 
     Raises :class:`ConfigurationError` for a token that cannot be read or is too short.
     """
-    named = node.config.web.write_token_file
-    if not named:
+    token = write_token(node.config.web)
+    if not token and access_of(node.config, node.clock).open_to_this_machine:
         return None
-    try:
-        token = Path(named).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"web.write_token_file: {named}: cannot be read") from error
-    if len(token) < _SHORTEST_TOKEN:
-        words = f"web.write_token_file: {named}: fewer than {_SHORTEST_TOKEN} characters"
-        raise ConfigurationError(words)
     return Writing(node.amendments, token)
 
 

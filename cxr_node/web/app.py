@@ -14,7 +14,9 @@ import cxr_node
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit_failure
 from cxr_node.domain.ports import Clock, SystemClock
-from cxr_node.web import api, operations, pages, writing
+from cxr_node.web import api, operations, pages, signing_in, writing
+from cxr_node.web.access import Access
+from cxr_node.web.access_control import AccessControl
 from cxr_node.web.documents import Problem
 from cxr_node.web.guard import Guard
 from cxr_node.web.layout import render
@@ -30,11 +32,15 @@ _MESSAGES = {
 
 
 def create_app(
-    source: PageSource, clock: Clock | None = None, review: Writing | None = None
+    source: PageSource,
+    clock: Clock | None = None,
+    review: Writing | None = None,
+    access: Access | None = None,
 ) -> FastAPI:
     """Everything the node serves over HTTP, made from ``source``.
 
     All of it can only be read, but for what ``review`` takes: corrections and assessments.
+    ``access`` decides who is served; without it everybody is, which only tests may want.
     """
     app = FastAPI(
         title="CXR node",
@@ -53,6 +59,9 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(Exception, _failed)
+    if access is not None:
+        app.include_router(signing_in.routes(access))
+        app.add_middleware(AccessControl, access=access)
     app.add_middleware(Guard)
     return app
 

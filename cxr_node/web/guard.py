@@ -16,7 +16,7 @@ from cxr_node.domain.events import Event, emit
 _HEADERS = {
     "content-security-policy": (
         "default-src 'self'; img-src 'self'; style-src 'self'; script-src 'self'; "
-        "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

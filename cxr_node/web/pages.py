@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
@@ -15,6 +15,7 @@ from cxr_node.domain.ports import Clock
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import VisibleState
 from cxr_node.web import study_view, words
+from cxr_node.web.access_control import signed_in
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource, StudyPage
 from cxr_node.web.study_pictures import pictures
@@ -54,11 +55,12 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
         return render("worklist_live.html", worklist_values())
 
     @router.get("/studies/{study_uid}")
-    def study_page(study_uid: str) -> HTMLResponse:
+    def study_page(study_uid: str, request: Request) -> HTMLResponse:
         page = source.study(parsed_uid(study_uid))
         if page is None:
             raise HTTPException(404)
-        return render("study.html", {**_study_values(page, clock), "writable": writable})
+        values = {**_study_values(page, clock), "writable": writable}
+        return render("study.html", {**values, "signed_in": signed_in(request)})
 
     @router.get("/studies/{study_uid}/images/{sop_instance_uid}.png")
     def picture(study_uid: str, sop_instance_uid: str) -> Response:

@@ -1,9 +1,10 @@
-"""Serves the application from a thread of the node's own process."""
+"""Serves the application from a thread of the node's own process, in plain HTTP or over TLS."""
 
 from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from cxr_node.domain.errors import ConfigurationError
+from cxr_node.web.bounded import BoundedRequests
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -24,7 +26,10 @@ class WebServer:
     application's handler.
     """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(
+        self, app: FastAPI, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self._app = app
         self._host = host
         self._port = port
@@ -40,18 +45,22 @@ class WebServer:
         self._socket = self._bind()
         port = int(self._socket.getsockname()[1])
         _silence()
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                limit_concurrency=256,
-                timeout_keep_alive=15,
-                timeout_graceful_shutdown=2,
-            )
+        config = uvicorn.Config(
+            self._app,
+            http=BoundedRequests,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whom to believe is decided by the access control alone
+            lifespan="off",
+            limit_concurrency=256,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=2,
         )
+        config.load()
+        config.ssl = self._tls
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="web", daemon=True
         )

@@ -1,8 +1,9 @@
 """The two requests that change something: a correction and an assessment.
 
-A request must carry the site's token in the Authorization header. No browser adds that by
-itself, so a foreign page cannot make one write; what a browser marks as sent from another
-site is refused besides. Nothing that was sent stands in an answer or in the log.
+They are taken from readers whom :mod:`cxr_node.web.access_control` let in, or with the site's
+token in the Authorization header. No browser adds that by itself, so a foreign page cannot make
+one write; what a browser marks as sent from another site is refused besides. Nothing that was
+sent stands in an answer or in the log.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from cxr_node.domain.access import Role
 from cxr_node.domain.amendment import Person
 from cxr_node.domain.assessment import Opinion
 from cxr_node.domain.errors import (
@@ -28,6 +30,8 @@ from cxr_node.domain.errors import (
 )
 from cxr_node.domain.identifiers import Uid
 from cxr_node.services.amend import AmendmentWish
+from cxr_node.web.access_control import principal_of, signed_in
+from cxr_node.web.body import TooLong, TooSlow, bounded_body
 from cxr_node.web.documents import Problem
 from cxr_node.web.orders import AmendmentOrder, AssessmentOrder, Order, Taken
 
@@ -141,29 +145,41 @@ async def _answered(
 
 def _permitted(writing: Writing | None, request: Request) -> ReviewDesk:
     if writing is None:
-        words = "corrections over HTTP are off; the operator sets web.write_token_file"
+        words = "corrections over HTTP are off; the operator sets a token or web.write_token_file"
         raise _Refusal(403, "writing-off", words)
     if request.headers.get("sec-fetch-site") in _ELSEWHERE:
         raise _Refusal(403, "cross-site", "the request was sent from another site")
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(
-        token.strip().encode("utf-8", "replace"), writing.token.encode("utf-8")
-    ):
+    if not _is_known(writing, request):
         raise _Refusal(401, "token", "the token is missing or wrong")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise _Refusal(415, "content-type", "send application/json")
     return writing.desk
 
 
+def _is_known(writing: Writing, request: Request) -> bool:
+    """Whether the door has let a reader in, or the token of this site is shown."""
+    principal = principal_of(request)
+    if principal is not None and signed_in(request):
+        return Role.READER in principal.roles
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return (
+        bool(writing.token)
+        and scheme.lower() == "bearer"
+        and hmac.compare_digest(
+            token.strip().encode("utf-8", "replace"), writing.token.encode("utf-8")
+        )
+    )
+
+
 async def _body_of(request: Request) -> bytes:
     """The body, of which no more is read than may be sent."""
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > LONGEST_BODY:
-            words = f"the request is longer than {LONGEST_BODY} bytes"
-            raise _Refusal(413, "too-long", words)
-    return bytes(found)
+    try:
+        return await bounded_body(request, LONGEST_BODY)
+    except TooLong as error:
+        words = f"the request is longer than {LONGEST_BODY} bytes"
+        raise _Refusal(413, "too-long", words) from error
+    except TooSlow as error:
+        raise _Refusal(408, "too-slow", "the request did not come in time") from error
 
 
 def _parsed(kind: type[_AnyOrder], body: bytes) -> _AnyOrder:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
+from cxr_node.config_security import WebSection
 from cxr_node.domain.errors import ConfigurationError
+from cxr_node.entry.access import https_of
+from cxr_node.entry.http_client import NodePage
 from cxr_node.web.app import create_app
+from cxr_node.web.bounded import BoundedRequests
 from cxr_node.web.server import WebServer
+from tests.certificates import Authority
 from tests.pages import STUDY, full_pages
 
 
@@ -60,3 +66,32 @@ def test_no_log_line_holds_a_path(caplog: pytest.LogCaptureFixture) -> None:
     own = [record for record in caplog.records if not record.name.startswith("httpx")]
     assert own
     assert STUDY.text not in "".join(record.getMessage() + str(vars(record)) for record in own)
+
+
+def test_https_is_served_with_the_node_s_certificate(tmp_path: Path) -> None:
+    own = Authority(tmp_path).issue("node")
+    web = WebSection(certificate_file=str(own.certificate), key_file=str(own.key))
+    server = WebServer(create_app(full_pages()), "127.0.0.1", 0, https_of(web))
+    port = server.start()
+    try:
+        page = NodePage("127.0.0.1", port, certificate_file=str(own.certificate))
+        assert page.study(STUDY) is not None
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_a_request_that_never_begins_is_given_up(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedRequests, "head_seconds", 0.3)
+    server = WebServer(create_app(full_pages()), "127.0.0.1", 0)
+    port = server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as silent:
+            silent.sendall(said)
+            assert silent.recv(1) == b""
+    finally:
+        server.stop()

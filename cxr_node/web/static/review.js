@@ -84,11 +84,13 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const values = new FormData(form);
   const [what, sent] = order(event.submitter?.value, values);
+  const headers = { "content-type": "application/json" };
+  if (values.get("token")) headers.authorization = `Bearer ${values.get("token")}`;
   told.textContent = "Sending.";
   try {
     const answer = await fetch(`/api/v1/studies/${card.dataset.study}/${what}`, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${values.get("token")}` },
+      headers,
       body: JSON.stringify(sent),
     });
     const said = await answer.json();
