@@ -6,13 +6,15 @@ Every field's description is what ``cxr-node check`` prints beside its value.
 from __future__ import annotations
 
 import tomllib
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from cxr_node.config_messaging import MessageDestination, WebhookSection
+from cxr_node.config_priors import PriorsSection
+from cxr_node.config_section import Section, private_url
 from cxr_node.config_security import TlsSection, TokenSection, WebSection, checked_networks
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
@@ -22,19 +24,6 @@ from cxr_node.secret_files import secret
 SrProfile = Literal["viewer", "air", "ohif-native"]
 """Shape of the Structured Report: TID 1500 as viewers open it, as IHE AIR has it, or in the
 form that OHIF itself writes."""
-
-
-class Section(BaseModel):
-    """A frozen table of the file; refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _ae(title: str) -> str:
@@ -70,6 +59,9 @@ class PeerSection(Section):
     )
     may_send: bool = Field(True, description="may open associations to this node")
     receives_results: bool = Field(False, description="results are delivered to it by C-STORE")
+    storage_commitment: bool = Field(
+        False, description="results count as delivered when it has committed to keep them"
+    )
     sr_profile: SrProfile | Literal["none"] = Field(
         "viewer", description="shape of the Structured Report it gets"
     )
@@ -120,6 +112,9 @@ class JobsSection(Section):
     beat_seconds: float = Field(2.0, gt=0, description="how often a working claim is renewed")
     stall_seconds: float = Field(120.0, gt=0, description="no progress for this long ends the beat")
     max_attempts: int = Field(3, ge=1, description="attempts before a study is parked")
+    retry_seconds: float = Field(
+        1.0, ge=0, description="pause after a failed attempt; doubled each time, up to 60"
+    )
     batch: int = Field(1, ge=1, le=64, description="studies a worker claims at once")
     poll_seconds: float = Field(0.5, gt=0, description="how often to look without a bell")
     workers: int = Field(1, ge=0, description="reading workers that `cxr-node up` starts")
@@ -160,16 +155,7 @@ class EngineSection(Section):
     @classmethod
     def _private(cls, url: str) -> str:
         """Pictures of patients travel encrypted, or not over a network at all."""
-        if not url:
-            return url
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must look like http://127.0.0.1:8000/v1")
-        if parts.username or parts.query or parts.fragment:
-            raise ValueError("must be an address alone; the token belongs into engine.token_file")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("http is for this machine only; put TLS before the server, use https")
-        return url
+        return private_url(url, "http://127.0.0.1:8000/v1") if url else url
 
 
 class ShadowSection(Section):
@@ -202,9 +188,13 @@ class ImagingSection(Section):
 
 class DeliverySection(Section):
     first_retry_seconds: float = Field(5.0, gt=0, description="first back-off after a refusal")
-    longest_retry_seconds: float = Field(900.0, gt=0, description="longest back-off")
+    longest_retry_seconds: float = Field(3600.0, gt=0, description="longest back-off")
     max_hours: float = Field(72.0, gt=0, description="after this a delivery is parked")
+    max_attempts: int = Field(200, ge=1, description="attempts before a delivery is parked")
     timeout_seconds: float = Field(30.0, gt=0, description="network limit of one attempt")
+    commitment_seconds: float = Field(
+        3600.0, gt=0, description="without an answer for this long, commitment is asked for again"
+    )
     sr_class: Literal["comprehensive-3d", "comprehensive"] = Field(
         "comprehensive-3d", description="SR SOP class that is written"
     )
@@ -239,22 +229,26 @@ class Configuration(Section):
     engine: EngineSection = EngineSection()
     shadow: ShadowSection = ShadowSection()
     canary: CanarySection = CanarySection()
+    priors: PriorsSection = PriorsSection()
     eligibility: EligibilitySection = EligibilitySection()
     imaging: ImagingSection = ImagingSection()
     delivery: DeliverySection = DeliverySection()
     web: WebSection = WebSection()
     token: tuple[TokenSection, ...] = ()
+    webhook: tuple[WebhookSection, ...] = ()
     templates: TemplatesSection = TemplatesSection()
     log: LogSection = LogSection()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [peer.name for peer in self.peer]
+        names = [*(peer.name for peer in self.peer), *(told.name for told in self.told)]
         if len(names) != len(set(names)):
             raise ValueError("two peers share one name")
         wants_tls = self.listener.tls or any(peer.tls for peer in self.peer)
         if wants_tls and not self.tls.complete:
             raise ValueError("TLS needs tls.certificate_file, tls.key_file and tls.ca_file")
+        if unknown := {s.peer for s in self.priors.source if s.peer} - {p.name for p in self.peer}:
+            raise ValueError(f"priors.source: no peer is called {min(unknown)}")
         if self.jobs.beat_seconds * 2 > self.jobs.lease_seconds:
             raise ValueError("jobs.beat_seconds must be at most half of jobs.lease_seconds")
         if self.jobs.batch > 1 and self.jobs.max_attempts < 2:
@@ -296,6 +290,11 @@ class Configuration(Section):
     @property
     def destinations(self) -> tuple[PeerSection, ...]:
         return tuple(peer for peer in self.peer if peer.receives_results)
+
+    @property
+    def told(self) -> tuple[MessageDestination, ...]:
+        """Who is told of results in messages."""
+        return (*self.webhook,)
 
 
 def _with_password(url: str, file: str, key: str) -> str:

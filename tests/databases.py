@@ -32,6 +32,12 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def empty_database(_sqlite_template: Path) -> Path:
+    """A migrated SQLite file to be copied where a node will look for it."""
+    return _sqlite_template
+
+
+@pytest.fixture
 def sqlite_database(_sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     """A migrated SQLite database of its own."""
     path = tmp_path / "database" / "node.sqlite3"

@@ -48,6 +48,19 @@ class StoreCommand:
     transfer_syntax: str
 
 
+def write_head(file: BinaryIO, command: StoreCommand) -> None:
+    """Preamble and file meta information (PS3.10 §7.1): the same bytes by whatever way it came."""
+    file.write(bytes(128) + b"DICM")
+    meta = create_file_meta(
+        sop_class_uid=UID(command.sop_class_uid),
+        sop_instance_uid=UID(command.sop_instance_uid),
+        transfer_syntax=UID(command.transfer_syntax),
+        implementation_uid=IMPLEMENTATION_UID,
+        implementation_version=IMPLEMENTATION_VERSION,
+    )
+    write_file_meta_info(cast(DicomIO, file), meta)
+
+
 class Progress:
     """Reports that bytes of a study are arriving, once a second for each association."""
 
@@ -165,15 +178,7 @@ class ArrivingDataSet(io.BytesIO):
         handle, name = tempfile.mkstemp(prefix="in-", suffix=".part", dir=folder)
         self.path = Path(name)
         self._file = open(handle, "wb")  # noqa: PTH123, SIM115 - lives as long as the message
-        self._file.write(bytes(128) + b"DICM")
-        meta = create_file_meta(
-            sop_class_uid=UID(self.command.sop_class_uid),
-            sop_instance_uid=UID(self.command.sop_instance_uid),
-            transfer_syntax=UID(self.command.transfer_syntax),
-            implementation_uid=IMPLEMENTATION_UID,
-            implementation_version=IMPLEMENTATION_VERSION,
-        )
-        write_file_meta_info(cast(DicomIO, self._file), meta)
+        write_head(self._file, self.command)
 
     def _append(self, data: bytes) -> None:
         if self._file is None or self.failure is not None:

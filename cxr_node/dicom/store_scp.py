@@ -53,7 +53,13 @@ class StoreService:
         self._on_instance = on_instance
 
     def store(
-        self, data_set: ArrivingDataSet, *, negotiated_class: str, calling_ae: str, address: str
+        self,
+        data_set: ArrivingDataSet,
+        *,
+        negotiated_class: str,
+        calling_ae: str,
+        address: str,
+        move_originator: str = "",
     ) -> Dataset:
         """The response status for a message that has arrived in full."""
         if data_set.failure is None and data_set.command.sop_class_uid != negotiated_class:
@@ -66,6 +72,7 @@ class StoreService:
                 transfer_syntax=data_set.command.transfer_syntax,
                 calling_ae=calling_ae,
                 address=address,
+                move_originator=move_originator,
             )
             self._on_instance(received)
         except CxrNodeError as error:

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     """Why an image or a study is not read. Codes are stable; words are below."""
 
     OWN_RESULT = "own-result"
+    PRIOR = "prior"
     MODALITY = "modality"
     BODY_PART = "body-part"
     VIEW = "view"
@@ -36,6 +37,7 @@ class Reason(StrEnum):
 
 WORDS: dict[Reason, str] = {
     Reason.OWN_RESULT: "a result of this node that came back; kept for the record",
+    Reason.PRIOR: "fetched as an earlier study to compare a newer one with",
     Reason.MODALITY: "not a projection radiograph (CR, DX or secondary capture of one)",
     Reason.BODY_PART: "the header names a body part other than the chest",
     Reason.VIEW: "no frontal (PA or AP) image in the study",

@@ -21,8 +21,10 @@ CxrNodeError
 ├── UnknownStudy             the node has never seen this study, or holds no image of it
 ├── AmendmentRefused         a person's correction or assessment cannot be used as it is
 │   └── AmendmentConflict    it could be, but not in the state the study is in now
+├── PriorUnavailable         an archive gives no earlier study, or not in time
 ├── Undeliverable            a destination refused an object
 │   └── ClassNotTaken        it takes no objects of that SOP class
+├── MessageRefused           a received message cannot be used; carries what to answer
 └── ConfigurationError       the configuration cannot be used as written
 
 Adapters translate these to DIMSE or HTTP in one table each; nothing else does.
@@ -183,6 +185,24 @@ class AmendmentConflict(AmendmentRefused):
     code = "amendment-conflict"
 
 
+class StudyTaken(AmendmentConflict):
+    """Another reader holds the study; the message says who, and until when."""
+
+    code = "claimed"
+
+
+class NothingToAcknowledge(AmendmentConflict):
+    """The study has no flag that waits for an acknowledgement."""
+
+    code = "nothing-to-acknowledge"
+
+
+class PriorUnavailable(CxrNodeError):
+    """An archive does not answer, refuses, or takes longer than a reading may wait."""
+
+    code = "prior-unavailable"
+
+
 class Undeliverable(CxrNodeError):
     """A destination did not take an object.
 
@@ -205,6 +225,22 @@ class ClassNotTaken(Undeliverable):
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message, permanent=True, status=status)
+
+
+class MessageRefused(CxrNodeError):
+    """A received HL7 message cannot be used.
+
+    ``answer`` is AE or AR (HL7 table 0008), ``condition`` the error code (table 0357) and
+    ``place`` segment and field. The message holds nothing of what was received.
+    """
+
+    code = "message-refused"
+
+    def __init__(self, answer: str, condition: int, place: str, words: str) -> None:
+        super().__init__(words)
+        self.answer = answer
+        self.condition = condition
+        self.place = place
 
 
 class ConfigurationError(CxrNodeError):

@@ -99,3 +99,7 @@ class Received:
     transfer_syntax: str
     calling_ae: str
     address: str
+    move_originator: str = ""
+    """AE title whose C-MOVE this C-STORE belongs to; empty where the command names none."""
+    as_prior: bool = False
+    """Whether the node itself asked for it to compare with."""

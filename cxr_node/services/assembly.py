@@ -15,7 +15,7 @@ from cxr_node.domain.instance import View
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell
 from cxr_node.domain.study import StudyState
-from cxr_node.store import jobs, studies
+from cxr_node.store import jobs, prior_fetches, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import InstanceRow, JobRow, RevisionRow, StudyRow
@@ -31,8 +31,13 @@ def close_due(
     model_digest: str,
     templates_version: str,
     ring: Doorbell,
+    prior_seconds: float = 0.0,
 ) -> int:
-    """Close every revision that is due; the number closed. Safe to run in several processes."""
+    """Close every revision that is due; the number closed. Safe to run in several processes.
+
+    A reading waits up to ``prior_seconds`` for an earlier study that is being searched.
+    """
+    waits = timedelta(seconds=prior_seconds)
     closed = 0
     while True:
         now = clock.now()
@@ -43,7 +48,9 @@ def close_due(
                 opened_before=now - timedelta(seconds=config.max_seconds),
                 limit=_BATCH,
             )
-            queued = [_close(session, row, model_digest, templates_version, now) for row in due]
+            queued = [
+                _close(session, row, model_digest, templates_version, now, waits) for row in due
+            ]
         if any(queued):
             ring.ring("read")
         closed += len(due)
@@ -52,7 +59,12 @@ def close_due(
 
 
 def _close(
-    session: Session, revision: RevisionRow, model: str, templates: str, now: datetime
+    session: Session,
+    revision: RevisionRow,
+    model: str,
+    templates: str,
+    now: datetime,
+    waits: timedelta,
 ) -> bool:
     """Close one revision; True when its reading was queued."""
     study = session.get_one(StudyRow, revision.study_pk)
@@ -76,7 +88,8 @@ def _close(
         return False
     studies.move(session, revision.id, StudyState.QUEUED, now)
     emit(Event.JOB_QUEUED, study=uid, revision=revision.number, kind=JobKind.READ)
-    return jobs.add_job(session, revision.id, JobKind.READ, study.priority_rank, now)
+    held = now + waits if prior_fetches.is_open(session, revision.id) else None
+    return jobs.add_job(session, revision.id, JobKind.READ, study.priority_rank, now, held)
 
 
 def _is_eligible(row: InstanceRow) -> bool:
@@ -84,6 +97,9 @@ def _is_eligible(row: InstanceRow) -> bool:
 
 
 def _reason(instances: list[InstanceRow]) -> Reason | None:
+    images = [row for row in instances if row.is_image]
+    if images and all(row.as_prior for row in images):
+        return Reason.PRIOR
     verdicts = [
         InstanceVerdict(View(row.view), Reason(row.reason) if row.reason else None)
         for row in instances

@@ -16,6 +16,7 @@ from cxr_node.domain.ports import Clock, Doorbell, ImageReader, Progress, Vision
 from cxr_node.reasoning.staged import Request, StagedReader
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.amended_runs import amended_request
+from cxr_node.services.announce import Announcer
 from cxr_node.services.claims import Claims
 from cxr_node.services.frontal import first_picture
 from cxr_node.services.priors import UNREADABLE, prior_picture
@@ -44,6 +45,7 @@ class Inference:
         templates: Templates,
         bell: Doorbell,
         shadow: bool = False,
+        announcer: Announcer | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -52,7 +54,9 @@ class Inference:
         self._policy = model.image_policy
         self._reader = StagedReader(model)
         self._images = images
-        self._jobs = ReadJobs(db, clock, templates, bell, shadow=shadow)
+        self._jobs = ReadJobs(
+            db, clock, templates, bell, shadow=shadow, announcer=announcer
+        )
 
     def work(self, more: Callable[[], bool] = _always) -> int:
         """Read until no job waits; return how many were claimed.
@@ -104,7 +108,8 @@ class Inference:
             references=[candidate.reference],
             kind=ReadingKind(task.claim.kind.value),
             quality_control=task.quality_control,
-            prior_unseen=bool(task.earlier),
+            prior_unseen=bool(task.earlier or task.prior_problem),
+            prior_problem=task.prior_problem,
         )
         if not (task.earlier and self._reader.compares):
             return request

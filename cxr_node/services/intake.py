@@ -6,21 +6,28 @@ Returning normally is what lets the listener answer 0x0000: "your bytes are safe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from cxr_node.dicom.headers import check_command, read_facts
 from cxr_node.domain.eligibility import EligibilityPolicy, NotEligible, Reason, assess
-from cxr_node.domain.errors import CxrNodeError, MalformedUid, NotConformant, NotReadable
+from cxr_node.domain.errors import (
+    CxrNodeError,
+    MalformedUid,
+    NotConformant,
+    NotReadable,
+    StoreUnavailable,
+)
 from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import InstanceFacts, Received
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell, ImageReader, Spool, SpooledFile
 from cxr_node.spool.files import sha256_of
-from cxr_node.store import jobs, studies
+from cxr_node.store import jobs, prior_fetches, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
@@ -36,6 +43,9 @@ class _Arrival:
     file: SpooledFile
     sender: str
     reason: str
+    as_prior: bool = False
+    from_move: bool | None = None
+    """Whether its C-STORE belongs to a C-MOVE of this node; None where it does not say."""
 
     @property
     def is_image(self) -> bool:
@@ -43,6 +53,10 @@ class _Arrival:
 
     @property
     def starts_triage(self) -> bool:
+        return self._may_be_read and not self.as_prior
+
+    @property
+    def _may_be_read(self) -> bool:
         return self.is_image and not self.reason and self.facts.view.may_be_frontal
 
 
@@ -67,6 +81,9 @@ class Intake:
         images: ImageReader,
         own_device_uids: Callable[[], Collection[str]],
         ring: Doorbell,
+        own_ae: str = "",
+        *,
+        wants_priors: bool = False,
     ) -> None:
         self._db = db
         self._spool = spool
@@ -75,6 +92,8 @@ class Intake:
         self._images = images
         self._own_device_uids = own_device_uids
         self._bell = ring
+        self._own_ae = own_ae
+        self._wants_priors = wants_priors
 
     def receive(self, received: Received) -> None:
         """Keep one instance and queue what it makes possible.
@@ -89,7 +108,14 @@ class Intake:
             file = self._spool.file(received.partial, facts.sop_instance_uid, digest)
         finally:
             received.partial.unlink(missing_ok=True)
-        arrival = _Arrival(facts, file, received.calling_ae, self._reason(facts, file))
+        arrival = _Arrival(
+            facts,
+            file,
+            received.calling_ae,
+            self._reason(facts, file),
+            received.as_prior,
+            received.move_originator == self._own_ae if received.move_originator else None,
+        )
         with self._db.begin() as session:
             outcome = self._commit(session, arrival, self._clock.now())
         self._announce(arrival, outcome)
@@ -145,19 +171,42 @@ class Intake:
     def _commit(self, session: Session, arrival: _Arrival, now: datetime) -> _Outcome:
         """T1: file the instance, or note that it came again."""
         uid = arrival.facts.sop_instance_uid.text
+        if self._wants_priors and not arrival.as_prior:
+            arrival = replace(arrival, as_prior=_was_fetched(session, arrival))
         known = studies.find_instance(session, uid)
         if known is None:
             study = studies.upsert_study(session, arrival.facts, arrival.sender, now)
             # Asked again under the study's lock: another association may have filed it.
             known = studies.find_instance(session, uid)
             if known is None:
-                return _file(session, study, arrival, now)
+                return _file(session, study, arrival, now, search=self._wants_priors)
+        if known.as_prior and not arrival.as_prior:
+            study = studies.upsert_study(session, arrival.facts, arrival.sender, now)
+            self._prefer(session, known, arrival, now)
+            return _sent_to_be_read(session, study, known, arrival, now)
         if known.sha256 == arrival.file.sha256:
-            known.duplicates = InstanceRow.duplicates + 1
+            _note_again(session, known, arrival)
             return _Outcome(Event.INSTANCE_DUPLICATE)
         self._set_aside(session, arrival, now)
         known.conflicts = InstanceRow.conflicts + 1
         return _Outcome(Event.INSTANCE_CONFLICT)
+
+    def _prefer(
+        self, session: Session, known: InstanceRow, arrival: _Arrival, now: datetime
+    ) -> None:
+        """What somebody sends to be read stands in for what an archive gave to compare with."""
+        if known.sha256 == arrival.file.sha256:
+            return
+        path = self._spool.quarantine(Path(known.path), _CONFLICT)
+        studies.add_quarantine(
+            session,
+            reason=_CONFLICT,
+            sha256=known.sha256,
+            path=str(path),
+            sender=known.sender,
+            now=now,
+        )
+        studies.replace_bytes(known, arrival.facts, arrival.file, arrival.sender, arrival.reason)
 
     def _set_aside(self, session: Session, arrival: _Arrival, now: datetime) -> None:
         """Other bytes under a known UID never replace the first; they are kept, not read."""
@@ -185,8 +234,35 @@ class Intake:
             self._bell.ring("read")
 
 
-def _file(session: Session, study: StudyRow, arrival: _Arrival, now: datetime) -> _Outcome:
+def _was_fetched(session: Session, arrival: _Arrival) -> bool:
+    """Whether the instance comes by a C-MOVE for an earlier study to compare with."""
+    if arrival.from_move is False:
+        return False
+    uid = arrival.facts.study.study_uid.text
+    ours = arrival.from_move is True
+    return prior_fetches.is_expected(session, uid, arrival.sender, ours=ours)
+
+
+def _sent_to_be_read(
+    session: Session, study: StudyRow, known: InstanceRow, arrival: _Arrival, now: datetime
+) -> _Outcome:
+    """What was fetched to compare with is now sent by somebody who wants it read."""
+    known.as_prior = False
+    known.duplicates = InstanceRow.duplicates + 1
     revision = _revision_for(session, study, arrival, now)
+    revision.last_received_at = now
+    queued = arrival.starts_triage and jobs.add_job(
+        session, revision.id, JobKind.TRIAGE, study.priority_rank, now
+    )
+    return _Outcome(Event.INSTANCE_DUPLICATE, revision.number, queued)
+
+
+def _file(
+    session: Session, study: StudyRow, arrival: _Arrival, now: datetime, *, search: bool
+) -> _Outcome:
+    revision = _revision_for(session, study, arrival, now)
+    if search and arrival.starts_triage:
+        prior_fetches.ask(session, revision.id, now)
     studies.add_instance(
         session,
         study,
@@ -196,6 +272,7 @@ def _file(session: Session, study: StudyRow, arrival: _Arrival, now: datetime) -
         arrival.sender,
         arrival.reason,
         now,
+        as_prior=arrival.as_prior,
     )
     if arrival.is_image:
         revision.last_received_at = now

@@ -6,7 +6,6 @@ same. Only the picture is used: no text of an earlier study reaches the model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,9 @@ from cxr_node.domain.errors import CxrNodeError, NotReadable
 from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.findings import PriorStudy
 from cxr_node.domain.identifiers import Uid
+from cxr_node.domain.instance import PatientFacts
 from cxr_node.domain.ports import ImagePolicy, ImageReader
+from cxr_node.domain.prior_search import date_range, is_earlier, same_person
 from cxr_node.domain.study import StudyState
 from cxr_node.reasoning.staged import PriorPicture
 from cxr_node.services.frontal import Candidate, candidates, first_picture
@@ -25,13 +26,10 @@ from cxr_node.store import studies
 from cxr_node.store.schema import InstanceRow, StudyRow
 
 UNREADABLE = "no picture of the prior study could be prepared"
-OLDEST_YEARS = 10
-"""An older radiograph says little of what is new."""
 _TRIED = 3
 """So many earlier studies are tried, newest first, until a picture can be prepared."""
 _LOOKED_AT = 20
-_DATE = re.compile(r"[0-9]{8}")
-_TIME = re.compile(r"[0-9]{2,6}")
+NOT_FETCHED = "no prior could be fetched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,11 @@ def earlier_studies(
     A study without a date is not known to be earlier; of two on one day the times decide.
     """
     patient = _patient(rows)
-    if not patient or not _DATE.fullmatch(study.study_date):
+    dates = date_range(study.study_date)
+    if not patient or dates is None:
         return ()
     found = []
-    for other in session.scalars(_same_patient(study, patient)):
+    for other in session.scalars(_same_patient(study, patient, dates)):
         if _is_earlier(other, study) and (earlier := _usable(session, other, patient)):
             found.append(earlier)
     return tuple(found[:_TRIED])
@@ -66,9 +65,7 @@ def _patient(rows: Sequence[InstanceRow]) -> str:
     return patients.pop() if len(patients) == 1 else ""
 
 
-def _same_patient(study: StudyRow, patient: str) -> Select[StudyRow]:
-    day = study.study_date
-    oldest = f"{int(day[:4]) - OLDEST_YEARS:04d}{day[4:]}"
+def _same_patient(study: StudyRow, patient: str, dates: tuple[str, str]) -> Select[StudyRow]:
     with_images = select(InstanceRow.study_pk).where(
         InstanceRow.patient_key == patient, InstanceRow.is_image, InstanceRow.reason == ""
     )
@@ -78,7 +75,7 @@ def _same_patient(study: StudyRow, patient: str) -> Select[StudyRow]:
             StudyRow.id.in_(with_images),
             StudyRow.id != study.id,
             StudyRow.quality_control == study.quality_control,
-            StudyRow.study_date.between(oldest, day),
+            StudyRow.study_date.between(*dates),
         )
         .order_by(StudyRow.study_date.desc(), StudyRow.study_time.desc(), StudyRow.id.desc())
         .limit(_LOOKED_AT)
@@ -86,18 +83,13 @@ def _same_patient(study: StudyRow, patient: str) -> Select[StudyRow]:
 
 
 def _is_earlier(other: StudyRow, study: StudyRow) -> bool:
-    if not _DATE.fullmatch(other.study_date):
-        return False
-    if other.study_date != study.study_date:
-        return other.study_date < study.study_date
-    before, now = _time(other.study_time), _time(study.study_time)
-    return bool(before and now) and before < now
+    before, now = (other.study_date, other.study_time), (study.study_date, study.study_time)
+    return is_earlier(before, now) and same_person(_person(study), _person(other))
 
 
-def _time(text: str) -> str:
-    """DICOM TM as six digits; empty when it is none."""
-    whole = text.partition(".")[0].replace(":", "").strip()
-    return whole.ljust(6, "0") if _TIME.fullmatch(whole) else ""
+def _person(row: StudyRow) -> PatientFacts:
+    """Issuers are compared image by image."""
+    return PatientFacts(row.patient_id, "", row.patient_name, row.birth_date)
 
 
 def _usable(session: Session, other: StudyRow, patient: str) -> EarlierStudy | None:

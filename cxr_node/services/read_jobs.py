@@ -12,10 +12,11 @@ from cxr_node.domain.ports import Clock, Doorbell
 from cxr_node.domain.priority import RANK
 from cxr_node.domain.study import StudyState
 from cxr_node.reporting.templates import Templates
+from cxr_node.services.announce import Announcer
 from cxr_node.services.frontal import Candidate, candidates, unread_reason
 from cxr_node.services.prioritise import decide
-from cxr_node.services.priors import EarlierStudy, earlier_studies
-from cxr_node.store import jobs, readings, studies
+from cxr_node.services.priors import NOT_FETCHED, EarlierStudy, earlier_studies
+from cxr_node.store import jobs, prior_fetches, readings, studies
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
@@ -47,6 +48,8 @@ class Task:
     """Studies to compare with, newest first; only for a full reading."""
     unread_reason: str = ""
     """Why there are no candidates, where there are none."""
+    prior_problem: str = ""
+    """Why there is no earlier study, where there may be one all the same."""
 
 
 class ReadJobs:
@@ -60,12 +63,14 @@ class ReadJobs:
         bell: Doorbell,
         *,
         shadow: bool = False,
+        announcer: Announcer | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._templates = templates
         self._bell = bell
         self._shadow = shadow
+        self._announcer = announcer
 
     def begin(self, claim: Claim) -> Task:
         """T4: read what to do and mark the start."""
@@ -80,7 +85,9 @@ class ReadJobs:
             whole = claim.kind is JobKind.READ
             earlier = earlier_studies(session, study, rows) if whole else ()
             why, control = unread_reason(rows), study.quality_control
-            return Task(claim, study.id, control, candidates(rows), earlier, why)
+            vain = whole and not earlier and prior_fetches.was_vain(session, revision.id)
+            problem = NOT_FETCHED if vain else ""
+            return Task(claim, study.id, control, candidates(rows), earlier, why, problem)
 
     def note_unreadable(self, candidate: Candidate, error: NotReadable) -> None:
         """Keep why an image could not be decoded."""
@@ -111,7 +118,11 @@ class ReadJobs:
         Raises :class:`LeaseLost` when another worker holds the job; nothing is written then.
         """
         decision = decide(reading, self._templates)
-        claim, now = task.claim, self._clock.now()
+        claim = task.claim
+        flag = None
+        if self._announcer and claim.kind is JobKind.TRIAGE:
+            flag = self._announcer.flag(claim.revision_pk, reading, decision)
+        now = self._clock.now()
         with self._db.begin() as session:
             jobs.finish(session, claim, now)
             readings.save_reading(
@@ -120,6 +131,8 @@ class ReadJobs:
             priority = studies.raise_priority(
                 session, task.study_pk, claim.revision_pk, decision, claim.kind.value, now
             )
+            if self._announcer and flag:
+                self._announcer.record(session, claim.revision_pk, flag)
             studies.mark(session, claim.revision_pk, _DONE[claim.kind], now)
             if claim.kind in _WHOLE:
                 rank = session.get_one(StudyRow, task.study_pk).priority_rank
@@ -128,6 +141,8 @@ class ReadJobs:
                     jobs.add_job(session, claim.revision_pk, JobKind.SHADOW, _LAST, now)
         emit(Event.PRIORITY_DECIDED, job=claim.job_pk, priority=priority, rule=decision.rule)
         emit(Event.JOB_FINISHED, job=claim.job_pk, kind=claim.kind, seconds=model_seconds)
+        if flag:
+            self._bell.ring("deliver")
         if claim.kind in _WHOLE:
             self._bell.ring("publish")
             if self._shadow and claim.kind is JobKind.READ:

@@ -24,6 +24,8 @@ def add_instance(
     sender: str,
     reason: str,
     now: datetime,
+    *,
+    as_prior: bool = False,
 ) -> InstanceRow:
     """File one instance; ``reason`` is empty for an eligible image.
 
@@ -47,12 +49,24 @@ def add_instance(
         "columns": facts.pixels.columns,
         "is_image": is_image(facts),
         "reason": reason,
+        "as_prior": as_prior,
         "received_at": now,
     }
     key = insert_once(session, InstanceRow, values)
     if key is None:
         raise StoreUnavailable("another association is filing this instance")
     return session.get_one(InstanceRow, key)
+
+
+def replace_bytes(
+    row: InstanceRow, facts: InstanceFacts, file: SpooledFile, sender: str, reason: str
+) -> None:
+    """Another file under the same UID is the instance from now on."""
+    row.transfer_syntax = facts.transfer_syntax.text
+    row.sha256, row.size, row.path = file.sha256, file.size, str(file.path)
+    row.patient_key, row.view = patient_key(facts.patient), facts.view.value
+    row.rows, row.columns = facts.pixels.rows, facts.pixels.columns
+    row.sender, row.reason = sender, reason
 
 
 def is_image(facts: InstanceFacts) -> bool:
@@ -84,10 +98,17 @@ def find_instance(session: Session, sop_instance_uid: str) -> InstanceRow | None
 
 
 def instances_of(session: Session, study_pk: int, up_to_revision: int) -> list[InstanceRow]:
-    """What a revision contains: its own instances and those of earlier revisions."""
+    """What a revision contains: its own instances and those of earlier revisions.
+
+    Those whose bytes retention took away are left out.
+    """
     statement = (
         select(InstanceRow)
-        .where(InstanceRow.study_pk == study_pk, InstanceRow.revision_number <= up_to_revision)
+        .where(
+            InstanceRow.study_pk == study_pk,
+            InstanceRow.revision_number <= up_to_revision,
+            InstanceRow.removed_at.is_(None),
+        )
         .order_by(InstanceRow.id)
     )
     return list(session.scalars(statement))

@@ -61,17 +61,35 @@ _FREED: dict[str, Any] = {"owner": "", "lease_until": None}
 
 
 def add_job(
-    session: Session, revision_pk: int, kind: JobKind, priority_rank: int, now: datetime
+    session: Session,
+    revision_pk: int,
+    kind: JobKind,
+    priority_rank: int,
+    now: datetime,
+    held_until: datetime | None = None,
 ) -> bool:
-    """Queue a job; False if this revision has one of this kind already, in any state."""
+    """Queue a job; False if this revision has one of this kind already, in any state.
+
+    Nobody claims it before ``held_until``, or before :func:`let_go`.
+    """
     values = {
         "revision_pk": revision_pk,
         "kind": kind.value,
         "state": _WAITING,
         "priority_rank": priority_rank,
         "created_at": now,
+        "held_until": held_until,
     }
     return insert_once(session, JobRow, values) is not None
+
+
+def let_go(session: Session, revision_pk: int, kind: JobKind) -> None:
+    """What the job was held for is settled."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.revision_pk == revision_pk, JobRow.kind == kind.value)
+        .values(held_until=None)
+    )
 
 
 def claim(
@@ -131,6 +149,7 @@ def free(
     found = and_(
         JobRow.kind.in_([kind.value for kind in kinds]),
         or_(JobRow.state == _WAITING, expired),
+        or_(JobRow.held_until.is_(None), JobRow.held_until <= now),
     )
     return found if max_attempts is None else and_(found, JobRow.attempt < max_attempts)
 
@@ -147,16 +166,28 @@ def finish(session: Session, claim: Claim, now: datetime) -> None:
 
 
 def hand_back(
-    session: Session, claim: Claim, error: str, *, now: datetime, max_attempts: int
+    session: Session,
+    claim: Claim,
+    error: str,
+    *,
+    now: datetime,
+    max_attempts: int,
+    pause_seconds: float = 0.0,
 ) -> JobState:
     """Give up this attempt: the job waits again, or is parked after the last one.
 
+    Nobody claims it for ``pause_seconds``: what was wrong may need that long to be right.
     Raises :class:`LeaseLost` when another worker holds it.
     """
     used_up = claim.attempt >= max_attempts
     state = JobState.PARKED if used_up else JobState.WAITING
-    finished = now if used_up else None
-    values = {"state": state.value, "error": storable(error), "finished_at": finished, **_FREED}
+    values = {
+        "state": state.value,
+        "error": storable(error),
+        "finished_at": now if used_up else None,
+        "held_until": None if used_up else now + timedelta(seconds=pause_seconds),
+        **_FREED,
+    }
     _settle_or_lose(session, claim, values)
     return state
 

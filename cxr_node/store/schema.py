@@ -138,9 +138,13 @@ class InstanceRow(Base):
     is_image: Mapped[bool] = mapped_column(Boolean, default=True)
     reason: Mapped[str] = mapped_column(String(32), default="")
     """Why this instance is not read; empty for an eligible image."""
+    as_prior: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Whether the node fetched it to compare with, so that it starts no reading."""
     duplicates: Mapped[int] = mapped_column(Integer, default=0)
     conflicts: Mapped[int] = mapped_column(Integer, default=0)
     """How often the same UID came with other bytes; those are kept in quarantine."""
+    removed_at: Mapped[datetime | None]
+    """When retention took the bytes away; the row stays."""
     received_at: Mapped[datetime]
 
 
@@ -154,6 +158,7 @@ class QuarantineRow(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     path: Mapped[str] = mapped_column(Text)
     sender: Mapped[str] = mapped_column(String(16))
+    removed_at: Mapped[datetime | None]
     received_at: Mapped[datetime]
 
 
@@ -178,7 +183,30 @@ class JobRow(Base):
     token: Mapped[int] = mapped_column(Integer, default=0)
     """Rises with every claim; a result is written only under the current one."""
     lease_until: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    """Nobody claims it before: it waits for an earlier study that is being fetched."""
     error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class PriorFetchRow(Base):
+    """The search for an earlier study of one revision's patient in other archives."""
+
+    __tablename__ = "prior_fetch"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.id"), unique=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    """waiting, running or done."""
+    prior_uid: Mapped[str] = mapped_column(String(64), default="", index=True)
+    """The study that is being fetched: what comes of it by C-MOVE is not read."""
+    source: Mapped[str] = mapped_column(String(64), default="")
+    source_ae: Mapped[str] = mapped_column(String(16), default="")
+    outcome: Mapped[str] = mapped_column(String(16), default="")
+    """fetched, known, none or failed."""
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
@@ -283,6 +311,7 @@ class ResultObjectRow(Base):
     predecessor_uid: Mapped[str] = mapped_column(String(64), default="")
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
+    removed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -299,15 +328,42 @@ class DeliveryRow(Base):
     object_pk: Mapped[int] = mapped_column(ForeignKey("result_object.id"), index=True)
     destination: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
-    """waiting, sending, sent or parked."""
+    """waiting, sending, sent, unconfirmed, confirmed, parked, declined or dropped."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
     token: Mapped[int] = mapped_column(Integer, default=0)
     last_status: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(Text, default="")
+    transaction_uid: Mapped[str] = mapped_column(
+        String(64), default="", server_default="", index=True
+    )
+    """Storage commitment: the question that its destination has not answered yet."""
+    confirm_at: Mapped[datetime | None]
+    """Storage commitment: when to ask, or to ask again."""
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+
+
+class CommitmentRequestRow(Base):
+    """A peer asked whether instances are safe here; answered until it has heard."""
+
+    __tablename__ = "commitment_request"
+    __table_args__ = (
+        UniqueConstraint("transaction_uid", "peer"),
+        Index("ix_commitment_request_due", "state", "next_attempt_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    peer: Mapped[str] = mapped_column(String(64))
+    transaction_uid: Mapped[str] = mapped_column(String(64))
+    document: Mapped[dict[str, Any]]
+    """``references``: SOP class and instance of each."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_attempt_at: Mapped[datetime]
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
 
 
 class PriorityEventRow(Base):

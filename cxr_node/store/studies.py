@@ -23,6 +23,7 @@ from cxr_node.store.instances import (
     find_instance,
     instances_of,
     is_image,
+    replace_bytes,
 )
 from cxr_node.store.moments import mark, milestones
 from cxr_node.store.priorities import raise_priority
@@ -43,6 +44,7 @@ __all__ = [
     "move",
     "open_revision",
     "raise_priority",
+    "replace_bytes",
     "supersede_earlier",
     "touch",
     "upsert_study",

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from alembic import command
@@ -35,29 +36,52 @@ def move_schema(database: Database, revision: str) -> None:
         (command.downgrade if there else command.upgrade)(config, revision)
 
 
+def save_old(session: Session, table_name: str, **row: Any) -> int:
+    """A row as the first schema kept it; its key."""
+    table = Table(table_name, MetaData(), autoload_with=session.connection())
+    text_columns = (c.name for c in table.columns if c.type.python_type is str)
+    found = session.execute(
+        table.insert().values({**dict.fromkeys(text_columns, ""), **row}).returning(table.c.id)
+    )
+    return int(found.scalar_one())
+
+
+def save_old_study(session: Session) -> int:
+    """A study with one revision that waits to be read; the revision's key."""
+    study = save_old(
+        session,
+        "study",
+        study_uid="1.2.3.1",
+        quality_control=False,
+        priority="ROUTINE",
+        priority_rank=1,
+        created_at=NOW,
+    )
+    times = {"first_received_at": NOW, "last_received_at": NOW, "state_at": NOW}
+    return save_old(session, "revision", study_pk=study, number=1, state="queued", **times)
+
+
 def save_old_reading(session: Session, revision_pk: int) -> None:
     """The sample reading as the first schema kept it."""
-    table = Table("reading", MetaData(), autoload_with=session.connection())
     row = {
         "revision_pk": revision_pk,
         "kind": "read",
         "model_digest": MODEL.digest,
         "model_seconds": 1.0,
         "document": readings.to_document(sample_reading()),
-        "present": "",
         "created_at": NOW,
     }
-    session.execute(table.insert().values(row))
+    save_old(session, "reading", **row)
 
 
 def test_an_older_database_is_brought_up_and_keeps_what_it_holds(empty_url: str) -> None:
     database = Database(empty_url)
     move_schema(database, "0001")
     with database.begin() as session:
-        _, revision = add_study(session)
-        save_old_reading(session, revision.id)
-        jobs.add_job(session, revision.id, JobKind.READ, 1, NOW)
-        key = revision.id
+        key = save_old_study(session)
+        save_old_reading(session, key)
+        counted = {"priority_rank": 1, "attempt": 0, "token": 0, "created_at": NOW}
+        save_old(session, "job", revision_pk=key, kind="read", state="waiting", **counted)
     database.migrate()
     with database.begin() as session:
         assert session.scalars(select(StudyRow.study_uid)).all() == ["1.2.3.1"]
