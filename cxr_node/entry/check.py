@@ -102,14 +102,14 @@ def _peers(config: Configuration) -> Iterator[str]:
 
 
 def _exposure(config: Configuration) -> Iterator[str]:
-    if config.web.host not in _LOOPBACK:
+    if config.web.host not in _LOOPBACK and not (config.token or config.web.trusted_proxies):
         yield (
-            f"web.host = {config.web.host}: the page shows patient data without a login; "
-            "bind loopback and put an authenticating proxy before it"
+            f"web.host = {config.web.host}: without a [[token]] or web.trusted_proxies other "
+            "machines are refused; make one with `cxr-node token`"
         )
     if config.listener.host not in _LOOPBACK:
         for peer in config.peer:
-            if peer.may_send and not peer.host:
+            if peer.may_send and not peer.host and not peer.networks:
                 yield f"peer {peer.name}: any address may use its AE title; set host"
 
 

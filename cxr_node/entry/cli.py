@@ -84,10 +84,19 @@ def worker(
 
 
 @app.command(epilog="Example: cxr-node check --config /etc/cxr-node.toml")
-def check(config: ConfigOption = None) -> None:
+def check(
+    config: ConfigOption = None,
+    security: Annotated[
+        bool, typer.Option("--security", help="Only: list every door that stands open.")
+    ] = False,
+) -> None:
     """Explain the effective configuration and name every problem. Exit 1 if there is one."""
     from cxr_node.entry.check import explain
+    from cxr_node.entry.security_check import show_open_doors
 
+    if security:
+        doors = show_open_doors(configuration(config), found(config), console)
+        raise typer.Exit(1 if doors else 0)
     raise typer.Exit(1 if explain(configuration(config), found(config), console) else 0)
 
 

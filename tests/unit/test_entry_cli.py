@@ -85,7 +85,7 @@ def model(tmp_path: Path) -> str:
     [
         ("", "no peer may send"),
         ("", "no peer receives results"),
-        ("[web]\nhost = '0.0.0.0'", "without a login"),
+        ("[web]\nhost = '0.0.0.0'", "other machines are refused"),
         ("[listener]\nhost = '0.0.0.0'" + PEERS, "any address may use its AE title"),
         ("[model]\npath = '/nowhere'" + PEERS, "model.path"),
         ("[templates]\npath = '/nowhere'" + PEERS, "templates.path"),
