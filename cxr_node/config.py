@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from cxr_node.config_housekeeping import RetentionSection
 from cxr_node.config_messaging import MessageDestination, WebhookSection
 from cxr_node.config_priors import PriorsSection
 from cxr_node.config_section import Section, private_url
@@ -233,6 +234,7 @@ class Configuration(Section):
     eligibility: EligibilitySection = EligibilitySection()
     imaging: ImagingSection = ImagingSection()
     delivery: DeliverySection = DeliverySection()
+    retention: RetentionSection = RetentionSection()
     web: WebSection = WebSection()
     token: tuple[TokenSection, ...] = ()
     webhook: tuple[WebhookSection, ...] = ()

@@ -16,6 +16,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE
 
 from cxr_node.config import ListenerSection, PeerSection
+from cxr_node.dicom.commitment_scp import CommitmentService
 from cxr_node.dicom.headers import check_command, read_facts
 from cxr_node.dicom.listener import Handlers, Listener
 from cxr_node.dicom.peers import Peers
@@ -55,6 +56,7 @@ def listening(
     check_room: Callable[[], None] = lambda: None,
     worklist: Callable[[], Sequence[WorklistEntry]] = lambda: [],
     peers: Sequence[PeerSection] = (PeerSection(name="tester", ae_title=SENDER),),
+    commitment: CommitmentService | None = None,
     tls: TlsAcceptance | None = None,
     **config: float,
 ) -> Iterator[Node]:
@@ -74,6 +76,7 @@ def listening(
         check_room=check_room,
         partial_folder=partial,
         worklist=worklist,
+        commitment=commitment,
     )
     section = ListenerSection.model_validate({"port": 0, **config})
     listener = Listener(section, NODE, Peers(peers), handlers, tls)

@@ -23,6 +23,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAsso
 from cxr_node.config import ListenerSection
 from cxr_node.dicom import guard as guards
 from cxr_node.dicom.admission import Admission, Limits
+from cxr_node.dicom.commitment_scp import CommitmentService, commitment_context
 from cxr_node.dicom.contexts import presentation_contexts
 from cxr_node.dicom.guard import PduGuard, PduLimits, Refusal
 from cxr_node.dicom.peers import Peers
@@ -68,6 +69,7 @@ class Handlers:
     check_room: Callable[[], None]
     partial_folder: Path
     worklist: Callable[[], Sequence[WorklistEntry]]
+    commitment: CommitmentService | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +124,7 @@ class Listener:
         server = entity.make_server(
             (self._config.host, self._config.port),
             evt_handlers=[
+                *self._commitment_handlers(),
                 (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_C_STORE, self._stored),
@@ -159,7 +162,8 @@ class Listener:
 
     def _entity(self) -> ApplicationEntity:
         entity = ApplicationEntity(self._ae_title)
-        entity.supported_contexts = presentation_contexts()
+        offered = [commitment_context()] if self._handlers.commitment else []
+        entity.supported_contexts = [*presentation_contexts(), *offered]
         entity.maximum_pdu_size = self._config.max_pdu_bytes
         entity.maximum_associations = _UNBOUNDED
         entity.implementation_class_uid = IMPLEMENTATION_UID
@@ -271,6 +275,16 @@ class Listener:
             guards.still_alive(event.assoc)
         mine.instances += answer.Status == 0
         return answer
+
+    def _commitment_handlers(self) -> list[Any]:
+        service = self._handlers.commitment
+        if service is None:
+            return []
+
+        def action(event: evt.Event) -> tuple[int, None]:
+            return service.action(event, self._guarded[id(event.assoc)].peer)
+
+        return [(evt.EVT_N_ACTION, action), (evt.EVT_N_EVENT_REPORT, service.report)]
 
     def _found(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         peer = self._guarded[id(event.assoc)].peer

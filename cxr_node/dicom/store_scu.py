@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context
 
 from cxr_node.config import PeerSection
@@ -86,7 +87,7 @@ class DimseSender:
             lost = not association.is_established
             raise Undeliverable("the object could not be sent", permanent=not lost) from error
         finally:
-            _release(association)
+            release(association)
         return _settled(answer, ds.SOPClassUID.name)
 
     def echo(self, destination: str) -> None:
@@ -99,8 +100,8 @@ class DimseSender:
         except (ValueError, RuntimeError) as error:
             raise Undeliverable("the echo could not be sent", permanent=False) from error
         finally:
-            _release(association)
-        status = _status(answer)
+            release(association)
+        status = status_in(answer)
         if status != 0:
             raise Undeliverable("the echo was refused", permanent=False, status=status)
 
@@ -115,7 +116,11 @@ class DimseSender:
         return entity
 
     def _associate(
-        self, entity: ApplicationEntity, destination: str, wanted: str = "Verification"
+        self,
+        entity: ApplicationEntity,
+        destination: str,
+        wanted: str = "Verification",
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     ) -> Association:
         peer = self._destinations.get(destination)
         if peer is None:
@@ -126,6 +131,7 @@ class DimseSender:
                 peer.port,
                 ae_title=peer.ae_title,
                 max_pdu=self._max_pdu,
+                ext_neg=list(roles),
                 **calling_options(peer, self._tls, self._timeout),
             )
         except OSError as error:  # the name does not resolve
@@ -147,7 +153,7 @@ def _load(path: Path) -> FileDataset:
 
 
 def _settled(answer: Dataset, wanted: str) -> int:
-    status = _status(answer)
+    status = status_in(answer)
     verdict = verdict_of(status)
     if verdict is Verdict.NOT_TAKEN:
         raise ClassNotTaken(f"the destination takes no {wanted}", status=status)
@@ -158,13 +164,17 @@ def _settled(answer: Dataset, wanted: str) -> int:
     raise Undeliverable(f"{words}: 0x{status:04X}", permanent=not again, status=status)
 
 
-def _status(answer: Dataset) -> int:
-    """An empty answer is the library's way to say: aborted, or nothing came in time."""
+def status_in(answer: Dataset) -> int:
+    """The status of an answer. Raises :class:`Undeliverable` for an empty one.
+
+    That is the library's way to say: aborted, or nothing came in time.
+    """
     if "Status" not in answer:
         raise Undeliverable("no answer", permanent=False)
     return int(answer.Status)
 
 
-def _release(association: Association) -> None:
+def release(association: Association) -> None:
+    """End it in the ordinary way, if it still is there."""
     if association.is_established:
         association.release()

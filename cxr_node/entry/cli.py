@@ -19,8 +19,10 @@ from cxr_node.entry import (
     audit_verbs,
     canary_verbs,
     commission_verbs,
+    delivery_verbs,
     dialogue_verbs,
     evaluate_verbs,
+    housekeeping_verbs,
     model_verbs,
     phantom_verbs,
     review_verbs,
@@ -44,11 +46,13 @@ app.add_typer(phantom_verbs.app, name="phantom")
 app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
 app.add_typer(canary_verbs.app, name="canary")
+app.add_typer(delivery_verbs.app, name="deliveries")
 app.add_typer(dialogue_verbs.app, name="dialogues")
 train_verbs.app.command(epilog=train_embedded.EXAMPLE)(train_embedded.embedded)
 app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
 commission_verbs.add_to(app)
+housekeeping_verbs.add_to(app)
 
 
 @app.command(epilog="Example: cxr-node up --config /etc/cxr-node.toml")

@@ -34,6 +34,8 @@ from cxr_node.web.store_pages import StorePages
 
 _DISPATCH_SECONDS = 0.25
 _CANARY_SECONDS = 5.0
+_COMMITMENT_SECONDS = 1.0
+_HOUSE_SECONDS = 60.0
 _PRIOR_SECONDS = 0.25
 _PRIOR_LOOPS = 2
 """A search that waits for a slow archive must not stand in the way of the next one."""
@@ -66,6 +68,13 @@ class EmbeddedNode:
         loops = [Loop("dispatcher", self._dispatch, lambda: dispatch_pause.wait(_DISPATCH_SECONDS))]
         if self._config.priors.source:
             loops += [self._prior_loop(number) for number in range(_PRIOR_LOOPS)]
+        order_pause = threading.Event()
+        loops.append(
+            Loop("housekeeping", self._keep_house, lambda: order_pause.wait(_HOUSE_SECONDS))
+        )
+        answer_pause = threading.Event()
+        answers = self.node.commitment.work
+        loops.append(Loop("commitment", answers, lambda: answer_pause.wait(_COMMITMENT_SECONDS)))
         if self._config.canary.every_hours:
             pause = threading.Event()
             loops.append(Loop("canary", self._watch, lambda: pause.wait(_CANARY_SECONDS)))
@@ -136,6 +145,10 @@ class EmbeddedNode:
             self._config.priors.seconds,
         )
         sweep(node.db, node.clock, self._config.jobs, node.bell)
+
+    def _keep_house(self) -> None:
+        self.node.confirmation.give_up()
+        self.node.retention.work()
 
     def _watch(self) -> None:
         schedule(self.node.db, self.node.clock, self._config.canary, self.node.bell)

@@ -16,6 +16,7 @@ from cxr_node.domain.study import StudyState
 from cxr_node.entry.options import with_model
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.reasoning.open_model import read_facts
+from cxr_node.services.dead_letters import reopen
 from cxr_node.services.stored_runs import current_revision
 from cxr_node.services.verification import verify_study
 from cxr_node.store import jobs, outbox, studies
@@ -63,9 +64,8 @@ def _parked_revision(session: Session, study_uid: Uid) -> RevisionRow:
 
 def _requeue(session: Session, revision: RevisionRow, clock: Clock) -> str:
     now = clock.now()
-    if outbox.objects_of(session, revision.id):
+    if reopen(session, revision.id, now):
         outbox.replay_deliveries(session, revision.id, now)
-        studies.move(session, revision.id, StudyState.REPORTED, now)
         return "its deliveries will be tried again"
     jobs.replay(session, revision.id, now)
     studies.move(session, revision.id, StudyState.QUEUED, now)

@@ -20,6 +20,7 @@ from cxr_node.domain.errors import ConfigurationError, ModelRefused
 from cxr_node.domain.findings import ModelIdentity
 from cxr_node.domain.ports import Clock, Doorbell, SystemClock, VisionModel
 from cxr_node.domain.worklist import WorklistEntry
+from cxr_node.entry import commitment_wiring
 from cxr_node.entry.canary_picture import canary_picture
 from cxr_node.entry.messaging_wiring import message_destinations
 from cxr_node.entry.prior_archives import prior_archives
@@ -31,12 +32,15 @@ from cxr_node.services.amend import Amendments
 from cxr_node.services.announce import Announcer
 from cxr_node.services.canary import Canary
 from cxr_node.services.claims import Claims
+from cxr_node.services.commitment import Commitment
+from cxr_node.services.confirmation import Confirmation
 from cxr_node.services.delivery import Delivery
 from cxr_node.services.follow_up import FollowUps
 from cxr_node.services.inference import Inference
 from cxr_node.services.intake import Intake
 from cxr_node.services.prior_fetch import PriorFetch
 from cxr_node.services.publish import Publish
+from cxr_node.services.retention import Retention
 from cxr_node.services.shadow import Shadow
 from cxr_node.spool.files import FileSpool
 from cxr_node.store import canary
@@ -245,6 +249,24 @@ class Node:
             destinations=self.destinations,
             spool=self.spool,
             limits=self.config.delivery,
+            confirmation=self.confirmation,
+        )
+
+    @cached_property
+    def confirmation(self) -> Confirmation:
+        return commitment_wiring.confirmation(self.config, self.db, self.clock)
+
+    @cached_property
+    def commitment(self) -> Commitment:
+        return commitment_wiring.commitment(self.config, self.db, self.clock)
+
+    @cached_property
+    def retention(self) -> Retention:
+        return Retention(
+            db=self.db,
+            clock=self.clock,
+            root=self.spool.root,
+            section=self.config.retention,
         )
 
     @cached_property
@@ -255,6 +277,7 @@ class Node:
             check_room=self.spool.check_room,
             partial_folder=self.spool.partial_folder(),
             worklist=self.worklist,
+            commitment=commitment_wiring.service(self.commitment, self.confirmation),
         )
         own_ae = self.config.node.ae_title
         # The doctor speaks to the node under the node's own title, from this machine only.

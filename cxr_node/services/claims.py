@@ -20,6 +20,7 @@ from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.ports import Clock, Progress
 from cxr_node.domain.study import MOVES, StudyState
 from cxr_node.services.leases import LeaseBeat
+from cxr_node.services.pauses import grown_seconds
 from cxr_node.store import jobs, studies, urgency
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind, JobState
@@ -32,6 +33,7 @@ _CURES: dict[type[Exception], str] = {
     AmendmentRefused: "the correction cannot be read on; run cxr-node replay STUDY --verify",
 }
 """What to do about errors that a look at the node's own log would not explain."""
+_LONGEST_PAUSE = 60.0
 _STUDY_STOPS_WITH = (JobKind.READ, JobKind.AMEND, JobKind.PUBLISH)
 """A failed quick look or second reading stops no study."""
 
@@ -180,7 +182,14 @@ class Hold:
         now, name = self._clock.now(), type(error).__name__
         with self._db.begin() as session:
             state = jobs.hand_back(
-                session, claim, name, now=now, max_attempts=self._limits.max_attempts
+                session,
+                claim,
+                name,
+                now=now,
+                max_attempts=self._limits.max_attempts,
+                pause_seconds=grown_seconds(
+                    claim.attempt, self._limits.retry_seconds, _LONGEST_PAUSE, claim.job_pk
+                ),
             )
             if claim.kind in _STUDY_STOPS_WITH:
                 _move_study(session, claim, state, error, now)

@@ -9,7 +9,6 @@ report is left out there, and holds nothing else up.
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -19,8 +18,10 @@ from cxr_node.domain.errors import LeaseLost
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.ports import Clock, Spool
 from cxr_node.domain.results import ResultKind
+from cxr_node.services.confirmation import Confirmation
 from cxr_node.services.lanes import Lanes
 from cxr_node.services.older_class import replace_by_older
+from cxr_node.services.pauses import pause_seconds
 from cxr_node.services.settlement import close_revision
 from cxr_node.store import outbox
 from cxr_node.store.database import Database
@@ -29,19 +30,6 @@ from cxr_node.store.outbox import DueDelivery
 _NOT_CONFIGURED = Outcome(Verdict.REFUSED, "the destination is not configured")
 _LEASE_TIMEOUTS = 5.0
 """An attempt waits at most this many times ``timeout_seconds``, each wait bounded by one."""
-
-_MOST_ATTEMPTS = 200
-
-
-def pause_seconds(attempts: int, spread: int, limits: DeliverySection) -> float:
-    """Until the next attempt: doubled each time up to the longest, less up to a quarter.
-
-    ``spread`` is any number of the delivery's own: it takes deliveries that failed together
-    apart, so that they do not all come back at one moment.
-    """
-    doubled = limits.first_retry_seconds * 2.0 ** min(max(attempts - 1, 0), 20)
-    share = zlib.crc32(f"{spread}/{attempts}".encode()) / 2**32
-    return min(doubled, limits.longest_retry_seconds) * (1.0 - share / 4.0)
 
 
 class Delivery:
@@ -55,14 +43,16 @@ class Delivery:
         destinations: Mapping[str, Destination],
         spool: Spool,
         limits: DeliverySection,
+        confirmation: Confirmation | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._destinations = destinations
         self._spool = spool
         self._limits = limits
+        self._confirmation = confirmation
         self._reached: set[str] = set()
-        self._lanes = Lanes(self._due, self.send_next)
+        self._lanes = Lanes(self._due, self._next)
 
     def work(self, more: Callable[[], bool] = lambda: True) -> int:
         """Send all that is due, each destination in its own lane; how many there were."""
@@ -70,7 +60,14 @@ class Delivery:
 
     def _due(self) -> list[str]:
         with self._db.read() as session:
-            return outbox.due_destinations(session, self._clock.now())
+            now = self._clock.now()
+            asked = self._confirmation.due(session, now) if self._confirmation else []
+            return [*outbox.due_destinations(session, now), *asked]
+
+    def _next(self, destination: str) -> int:
+        """A parcel; where none is due, the question whether the earlier ones are kept."""
+        sent = self.send_next(destination)
+        return sent or (self._confirmation.ask(destination) if self._confirmation else 0)
 
     def send_next(self, destination: str) -> int:
         """Claim and settle the most urgent delivery to one destination; 0 or 1."""
@@ -107,12 +104,13 @@ class Delivery:
     def _is_over(self, due: DueDelivery) -> bool:
         spent = self._clock.now() - due.created_at
         too_long = spent > timedelta(hours=self._limits.max_hours)
-        return too_long or due.attempts >= _MOST_ATTEMPTS
+        return too_long or due.attempts >= self._limits.max_attempts
 
     def _sent(self, due: DueDelivery, outcome: Outcome) -> None:
         now = self._clock.now()
         with self._db.begin() as session:
-            outbox.settle_sent(session, due, outcome.status, now)
+            settle = outbox.settle_unconfirmed if self._unconfirmed(due) else outbox.settle_sent
+            settle(session, due, outcome.status, now)
             close_revision(session, due.revision_pk, now)
             if due.destination not in self._reached:
                 outbox.bring_forward(session, due.destination, now)
@@ -124,6 +122,11 @@ class Delivery:
             status=outcome.status,
             attempt=due.attempts,
         )
+
+    def _unconfirmed(self, due: DueDelivery) -> bool:
+        """Only a DICOM object can be committed to."""
+        asks = self._confirmation is not None and self._confirmation.wanted(due.destination)
+        return asks and bool(due.sop_class_uid)
 
     def _later(self, due: DueDelivery, outcome: Outcome) -> None:
         if outcome.status is None:

@@ -257,6 +257,18 @@ def _sent_to_be_read(
     return _Outcome(Event.INSTANCE_DUPLICATE, revision.number, queued)
 
 
+def _note_again(session: Session, known: InstanceRow, arrival: _Arrival) -> None:
+    """The same bytes came again: what retention took away is here once more.
+
+    Raises :class:`StoreUnavailable` where retention was just about to: send them again.
+    """
+    known.duplicates = InstanceRow.duplicates + 1
+    known.removed_at = None
+    session.flush()  # from here on retention waits for this row
+    if not arrival.file.path.exists():
+        raise StoreUnavailable("the bytes were just being removed")
+
+
 def _file(
     session: Session, study: StudyRow, arrival: _Arrival, now: datetime, *, search: bool
 ) -> _Outcome:

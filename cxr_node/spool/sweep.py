@@ -10,12 +10,22 @@ from pathlib import Path
 
 from cxr_node.spool.files import PARTIAL, QUARANTINE
 
+ASIDE = "aside"
+"""What an operator's repair moved out of the way."""
+
 
 def spooled_files(root: Path) -> Iterator[Path]:
     """Every finished file, quarantine left out."""
     for folder in sorted(root.iterdir()):
-        if folder.is_dir() and folder.name not in (PARTIAL, QUARANTINE):
+        if folder.is_dir() and folder.name not in (PARTIAL, QUARANTINE, ASIDE):
             yield from sorted(folder.glob("*.dcm"))
+
+
+def finished_files(root: Path) -> Iterator[Path]:
+    """Every finished file, quarantine included."""
+    yield from spooled_files(root)
+    if (root / QUARANTINE).is_dir():
+        yield from sorted((root / QUARANTINE).glob("*/*.dcm"))
 
 
 def orphans(root: Path, known: Collection[str], *, written_before: float) -> list[Path]:

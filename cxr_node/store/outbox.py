@@ -21,13 +21,16 @@ from cxr_node.store.statements import insert_once, locked, rows_changed, storabl
 class DeliveryState(StrEnum):
     """Sent means that the destination said so; nothing else does.
 
-    Declined is an object beside the report whose SOP class the destination does not take;
-    dropped is a dead letter that a person has written off.
+    Unconfirmed is stored there, and the destination's commitment is awaited; confirmed is
+    that it came. Declined is an object beside the report whose SOP class the destination
+    does not take; dropped is a dead letter that a person has written off.
     """
 
     WAITING = "waiting"
     SENDING = "sending"
     SENT = "sent"
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
     PARKED = "parked"
     DECLINED = "declined"
     DROPPED = "dropped"
@@ -56,7 +59,14 @@ class DueDelivery:
         return Parcel(self.destination, self.kind, self.uid, self.path, self.attempts)
 
 
-_OPEN = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+_UNSENT = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+_OPEN = (*_UNSENT, DeliveryState.UNCONFIRMED.value)
+TAKEN = (
+    DeliveryState.SENT.value,
+    DeliveryState.UNCONFIRMED.value,
+    DeliveryState.CONFIRMED.value,
+)
+"""The destination answered that it has it."""
 _GIVEN_UP = (DeliveryState.PARKED.value, DeliveryState.DECLINED.value)
 
 
@@ -230,6 +240,21 @@ def settle_sent(session: Session, due: DueDelivery, status: int | None, now: dat
     _settle(session, due, DeliveryState.SENT, error="", status=status, sent_at=now)
 
 
+def settle_unconfirmed(
+    session: Session, due: DueDelivery, status: int | None, now: datetime
+) -> None:
+    """The destination took it, and is to be asked at once whether it keeps it."""
+    _settle(
+        session,
+        due,
+        DeliveryState.UNCONFIRMED,
+        error="",
+        status=status,
+        sent_at=now,
+        confirm_at=now,
+    )
+
+
 def settle_retry(
     session: Session, due: DueDelivery, *, error: str, status: int | None, next_at: datetime
 ) -> None:
@@ -305,8 +330,8 @@ def _settle(
         raise LeaseLost(f"delivery {due.delivery_pk} is held by another sender")
 
 
-def unsettled(session: Session, revision_pk: int) -> int:
-    """How many deliveries of a revision are neither sent nor parked.
+def unsettled(session: Session, revision_pk: int, states: tuple[str, ...] = _OPEN) -> int:
+    """How many deliveries of a revision are still to come to an end.
 
     Locks the revision: of two senders that settle its last deliveries at once, the second
     waits for the first and sees that nothing is left.
@@ -316,9 +341,14 @@ def unsettled(session: Session, revision_pk: int) -> int:
         select(func.count())
         .select_from(DeliveryRow)
         .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
-        .where(ResultObjectRow.revision_pk == revision_pk, DeliveryRow.state.in_(_OPEN))
+        .where(ResultObjectRow.revision_pk == revision_pk, DeliveryRow.state.in_(states))
     )
     return session.scalar(statement) or 0
+
+
+def unsent(session: Session, revision_pk: int) -> int:
+    """How many deliveries of a revision no destination has answered for good."""
+    return unsettled(session, revision_pk, _UNSENT)
 
 
 def deliveries_of(session: Session, revision_pk: int) -> list[DeliveryRow]:
@@ -334,5 +364,12 @@ def replay_deliveries(session: Session, revision_pk: int, now: datetime) -> None
     session.execute(
         update(DeliveryRow)
         .where(DeliveryRow.object_pk.in_(objects), DeliveryRow.state.in_(_GIVEN_UP))
-        .values(state=DeliveryState.WAITING.value, attempts=0, next_attempt_at=now, created_at=now)
+        .values(
+            state=DeliveryState.WAITING.value,
+            attempts=0,
+            transaction_uid="",
+            confirm_at=None,
+            next_attempt_at=now,
+            created_at=now,
+        )
     )

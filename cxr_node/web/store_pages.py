@@ -14,7 +14,7 @@ from cxr_node.domain.errors import NotConformant, NotReadable, StoreUnavailable
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
-from cxr_node.store import canary, studies, worklist
+from cxr_node.store import canary, dead_letters, studies, worklist
 from cxr_node.store.database import Database
 from cxr_node.store.schema import InstanceRow, StudyRow
 from cxr_node.web import study_rows
@@ -72,10 +72,10 @@ class StorePages:
     def alarms(self) -> Sequence[str]:
         try:
             with self._database.read() as session:
-                words = canary.alarm(session)
+                words = [canary.alarm(session), dead_letters.alarm(session)]
         except StoreUnavailable:
             return []  # the health of the parts says that already
-        return [words] if words else []
+        return [word for word in words if word]
 
     def metrics(self) -> bytes:
         with self._database.read() as session:

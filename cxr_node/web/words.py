@@ -47,8 +47,11 @@ DELIVERY_WORDS: dict[str, str] = {
     "waiting": "waiting",
     "sending": "being sent",
     "sent": "sent",
+    "unconfirmed": "sent, not confirmed yet",
+    "confirmed": "sent and confirmed",
     "parked": "not sent",
     "declined": "not taken there",
+    "dropped": "written off",
 }
 
 
@@ -216,6 +219,12 @@ def delivery_advice(delivery: DeliveryStatus) -> str:
     match delivery.state:
         case "sent":
             return "nothing to do; the destination answered that it has it"
+        case "confirmed":
+            return "nothing to do; the destination has committed to keep it"
+        case "unconfirmed":
+            return "the destination is asked until it commits to keep it"
+        case "dropped":
+            return "not sent, by a person's decision"
         case "sending":
             return "under way"
         case "waiting" if not delivery.attempts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -24,7 +24,12 @@ from cxr_node.store.schema import JobRow, RevisionRow
 from tests.instances import add_study
 
 LIMITS = JobsSection(
-    lease_seconds=1.5, beat_seconds=0.3, stall_seconds=1.0, max_attempts=3, batch=4
+    lease_seconds=1.5,
+    beat_seconds=0.3,
+    stall_seconds=1.0,
+    max_attempts=3,
+    retry_seconds=0.0,
+    batch=4,
 )
 
 
@@ -202,3 +207,27 @@ def test_a_stalled_beat_pauses_and_goes_on_with_the_work(
         assert lease_until() == first
         hold.progress(mine)
         until(lambda: lease_until() != first)
+
+
+def test_between_two_attempts_is_a_pause_that_grows(database: Database) -> None:
+    add_job(database)
+    clock = FakeClock(datetime.now(UTC))
+    claims = Claims(database, clock, JobsSection(max_attempts=9), "me")
+    pauses = []
+    for _ in range(3):
+        assert claims.work((JobKind.READ,), fails) == 1
+        waited = 0.0
+        while not claimable(database, clock):
+            clock.advance(0.1)
+            waited += 0.1
+        pauses.append(waited)
+    assert 0.7 < pauses[0] <= 1.1 < pauses[1] <= 2.1 < pauses[2] <= 4.1
+
+
+def fails(claim: Claim, progress: Progress) -> None:
+    raise RuntimeError("the model broke")
+
+
+def claimable(database: Database, clock: FakeClock) -> int:
+    with database.read() as session:
+        return jobs.claimable(session, (JobKind.READ,), clock.now())
