@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -26,8 +25,10 @@ BROAD_EXCEPTS = {
     "cxr_node/dicom/store_scp.py": 1,
     "cxr_node/entry/loops.py": 1,
     "cxr_node/imaging/decode_child.py": 2,
+    "cxr_node/messaging/mllp_server.py": 1,
     "cxr_node/services/canary.py": 1,
     "cxr_node/services/claims.py": 1,
+    "cxr_node/services/lanes.py": 1,
 }
 """Who may catch anything: the edges where a sender, a loop or a parent process must go on."""
 
@@ -181,15 +182,6 @@ def test_pages_name_only_files_that_exist(page: str) -> None:
     missing = [link for link in links if not (here / link).exists()]
     missing += [name for name in paths if not (ROOT / name).exists()]
     assert missing == []
-
-
-def test_composed_servers_are_pinned_and_stay_on_this_machine() -> None:
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-    for service in services.values():
-        assert re.fullmatch(r"[\w/-]+:\d[\w.-]*", service["image"])
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-        secrets = [v for k, v in service["environment"].items() if "PASS" in k]
-        assert secrets and all(secret.startswith("${") for secret in secrets)
 
 
 def test_pins_cover_what_is_required() -> None:
