@@ -102,10 +102,9 @@ def qucad(patients: int) -> tuple[Table, list[dict[str, object]]]:
                 f"{mean(found.of('with', [1])):.1f}",
                 " / ".join(f"{s:.2f} ({t:.2f})" for s, t in zip(cut, breaking, strict=True)),
             )
-            rows.append(
-                {"readers": readers, "load": load, "before": before, "simulated": seen}
-                | {"closed form": told, "interrupting": cut, "interrupting closed form": breaking}
-            )
+            row: dict[str, object] = {"readers": readers, "load": load, "before": before}
+            row |= {"simulated": seen, "closed form": told}
+            rows.append(row | {"interrupting": cut, "interrupting closed form": breaking})
     return table, rows
 
 

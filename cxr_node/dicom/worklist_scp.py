@@ -62,7 +62,7 @@ class WorklistService:
     def answers(self, keys: Dataset) -> list[Dataset]:
         """Every entry that matches, with only the attributes asked for."""
         found = []
-        for entry in sorted(self._worklist(), key=lambda one: one.order):
+        for entry in self._worklist():
             whole = worklist_item(entry, self._ae_title)
             if matches(whole, keys):
                 answer = projected(whole, keys)

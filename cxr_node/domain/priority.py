@@ -51,3 +51,6 @@ class PriorityDecision:
     policy_version: str
     inputs: dict[str, Any] = field(default_factory=dict)
     """What the rules were given and which of them held, as JSON values; empty for a person."""
+    acr_category: int | None = None
+    acknowledge_minutes: float | None = None
+    """Within which time a named person must acknowledge the flag; None where nobody must."""

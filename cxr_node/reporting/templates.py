@@ -13,12 +13,16 @@ from pydantic_core import ErrorDetails
 
 from cxr_node.domain.errors import ConfigurationError
 from cxr_node.reporting.codes import Codes
+from cxr_node.reporting.list_rules import CriticalPolicy, OrderPolicy
 from cxr_node.reporting.priority_rules import PriorityPolicy
 from cxr_node.reporting.template_source import Source, digest, located, merged, place, read_source
 from cxr_node.reporting.wording import Wording
 
 CODES = "codes.yaml"
 PRIORITY = "priority/default.yaml"
+ORDER = "priority/order.yaml"
+CRITICAL = "priority/critical.yaml"
+_FIXED = (CODES, PRIORITY, ORDER, CRITICAL)
 _WORDING = re.compile(r"wording\.([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)\.yaml")
 _PLACE = re.compile(r"Value error, ([a-z_]+(?:\.[a-z0-9_]+)*): ")
 
@@ -32,8 +36,10 @@ class Templates:
     codes: Codes
     wording: Wording
     priority: PriorityPolicy
+    order: OrderPolicy
+    critical: CriticalPolicy
     version: str
-    """Digest of all files: it changes whenever what one of them says does."""
+    """Digest of codes, words and rules: it changes whenever what one of them says does."""
     policy_version: str
     """Declared version of the priority rules and the digest of that file, at most 32 long."""
 
@@ -50,10 +56,11 @@ def load_templates(override: Path | None = None, language: str = "en") -> Templa
     """
     site = _overrides(override)
     words = wording_file(language)
-    loaded = {name: _sources(name, site) for name in (CODES, words, PRIORITY)}
+    loaded = {name: _sources(name, site) for name in (CODES, words, PRIORITY, ORDER, CRITICAL)}
     contents = {name: _together(found) for name, found in loaded.items()}
     policy = _parse(PriorityPolicy, contents[PRIORITY], loaded[PRIORITY])
     wording = _parse(Wording, contents[words], loaded[words])
+    said = [contents[name] for name in (CODES, words, PRIORITY)]
     if wording.language.value.lower() != language.lower():
         where = place(("language", "value"), (), loaded[words])
         raise ConfigurationError(f"{where}: language.value: the file is named for {language}")
@@ -61,7 +68,9 @@ def load_templates(override: Path | None = None, language: str = "en") -> Templa
         codes=_parse(Codes, contents[CODES], loaded[CODES]),
         wording=wording,
         priority=policy,
-        version=digest(*contents.values())[:16],
+        order=_parse(OrderPolicy, contents[ORDER], loaded[ORDER]),
+        critical=_parse(CriticalPolicy, contents[CRITICAL], loaded[CRITICAL]),
+        version=digest(*said)[:16],
         policy_version=f"{policy.version}+{digest(contents[PRIORITY])[:12]}",
     )
 
@@ -94,8 +103,8 @@ def _overrides(folder: Path | None) -> dict[str, Path]:
         raise ConfigurationError(f"{folder}: the folder of template overrides does not exist")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.yaml")}
     for name, path in sorted(found.items()):
-        if name not in (CODES, PRIORITY) and not _WORDING.fullmatch(name):
-            known = f"{CODES}, {PRIORITY}, {wording_file('<language>')}"
+        if name not in _FIXED and not _WORDING.fullmatch(name):
+            known = f"{', '.join(_FIXED)}, {wording_file('<language>')}"
             raise ConfigurationError(f"{path}: overrides nothing; known are {known}")
     return found
 

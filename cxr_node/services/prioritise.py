@@ -54,6 +54,8 @@ def judged(inputs: PolicyInputs, templates: Templates) -> PriorityDecision:
         words="; ".join(dict.fromkeys(spoken.get(found.id, found.words) for found in chosen)),
         policy_version=templates.policy_version,
         inputs={**inputs.document(), "held": [found.id for found in held]},
+        acr_category=first.acr_category,
+        acknowledge_minutes=templates.critical.limit_minutes(first.priority, first.acr_category),
     )
 
 

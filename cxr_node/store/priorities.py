@@ -8,8 +8,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cxr_node.domain.priority import RANK, Priority, PriorityDecision, is_flag, raised
+from cxr_node.store import critical
 from cxr_node.store.jobs import JobState
 from cxr_node.store.schema import JobRow, PriorityEventRow, RevisionRow, StudyRow
+from cxr_node.store.schema_desk import PriorityInputsRow
 from cxr_node.store.statements import locked, storable
 
 
@@ -56,22 +58,25 @@ def _decide(
     now: datetime,
 ) -> None:
     before = Priority(study.priority)
-    session.add(
-        PriorityEventRow(
-            study_pk=study.id,
-            revision_pk=revision_pk,
-            before=before.value,
-            after=after.value,
-            proposed=decision.priority.value,
-            rule=storable(decision.rule, 64),
-            words=storable(decision.words),
-            policy_version=storable(decision.policy_version, 32),
-            source=storable(source, 16),
-            at=now,
-        )
+    event = PriorityEventRow(
+        study_pk=study.id,
+        revision_pk=revision_pk,
+        before=before.value,
+        after=after.value,
+        proposed=decision.priority.value,
+        rule=storable(decision.rule, 64),
+        words=storable(decision.words),
+        policy_version=storable(decision.policy_version, 32),
+        source=storable(source, 16),
+        at=now,
     )
+    session.add(event)
+    session.flush()
+    if decision.inputs:
+        session.add(PriorityInputsRow(event_pk=event.id, document=decision.inputs))
     if after is not before:
         _set(session, study, after, storable(decision.words), now)
+        critical.open_flag(session, study.id, revision_pk, after, decision, now)
 
 
 def _set(session: Session, study: StudyRow, priority: Priority, words: str, now: datetime) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from sqlalchemy import Table, delete, or_, select
 from sqlalchemy.orm import Session
 
-from cxr_node.store.schema import Base, InstanceRow, ResultObjectRow, RevisionRow, StudyRow
+from cxr_node.store.schema import InstanceRow, ResultObjectRow, RevisionRow, StudyRow
+from cxr_node.store.schema_desk import Base
 
 
 def phantom_studies(session: Session, study_uids: Collection[str], prefix: str) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Select, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from cxr_node.domain.eligibility import WORDS, Reason
 from cxr_node.domain.findings import ReadingKind
@@ -15,10 +15,16 @@ from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import PatientFacts, StudyFacts
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.priority import FLAG_FROM, RANK, Priority, is_flag
-from cxr_node.domain.study import RUNNING, StudyState, VisibleState, visible_state
-from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
+from cxr_node.domain.study import StudyState, VisibleState, visible_state
+from cxr_node.domain.worklist import (
+    Acknowledgement,
+    DeliveryStatus,
+    ReaderClaim,
+    WorklistEntry,
+)
 from cxr_node.store.jobs import JobKind, JobState
 from cxr_node.store.outbox import DeliveryState
+from cxr_node.store.reading_order import EVERYTHING, ListView, open_studies, study_keys
 from cxr_node.store.schema import (
     DeliveryRow,
     InstanceRow,
@@ -29,6 +35,7 @@ from cxr_node.store.schema import (
     RevisionRow,
     StudyRow,
 )
+from cxr_node.store.schema_desk import CriticalResultRow, DeskRow
 
 
 @dataclass
@@ -40,29 +47,40 @@ class _Details:
     review: dict[int, bool] = field(default_factory=dict)
     moments: dict[tuple[int, str], datetime] = field(default_factory=dict)
     deliveries: dict[int, list[DeliveryStatus]] = field(default_factory=lambda: defaultdict(list))
+    desk: dict[int, DeskRow] = field(default_factory=dict)
+    critical: dict[int, CriticalResultRow] = field(default_factory=dict)
 
 
 def worklist(
-    session: Session, *, limit: int = 500, study_uid: str | None = None
+    session: Session,
+    view: ListView = EVERYTHING,
+    *,
+    limit: int = 500,
+    study_uid: str | None = None,
 ) -> list[WorklistEntry]:
-    """Studies with their newest revision, highest priority first, then the longest waiting.
+    """Studies with their newest revision, as :func:`study_keys` orders them."""
+    if study_uid is None:
+        keys = study_keys(session, view, limit)
+    else:
+        keys = list(session.scalars(select(StudyRow.id).filter_by(study_uid=study_uid)))
+    rows = session.execute(_newest_revisions().where(StudyRow.id.in_(keys)))
+    pairs = {study.id: (study, revision) for study, revision in rows}
+    details = _details(session, list(pairs), [revision.id for _, revision in pairs.values()])
+    return [_entry(*pairs[key], details, view) for key in keys if key in pairs]
 
-    Of more than ``limit`` studies the list holds those still running and then the newest.
-    """
-    statement = _active()
-    if study_uid is not None:
-        statement = statement.where(StudyRow.study_uid == study_uid)
-    running = case((RevisionRow.state.in_([s.value for s in RUNNING]), 0), else_=1)
-    statement = statement.order_by(running, StudyRow.created_at.desc()).limit(limit)
-    pairs = session.execute(statement).all()
-    details = _details(
-        session, [study.id for study, _ in pairs], [revision.id for _, revision in pairs]
+
+def _newest_revisions() -> Select[StudyRow, RevisionRow]:
+    other = aliased(RevisionRow)
+    newest = select(func.max(other.number)).where(other.study_pk == StudyRow.id).scalar_subquery()
+    return (
+        select(StudyRow, RevisionRow)
+        .join(RevisionRow, RevisionRow.study_pk == StudyRow.id)
+        .where(RevisionRow.number == newest)
     )
-    entries = (_entry(study, revision, details) for study, revision in pairs)
-    return sorted(entries, key=lambda entry: entry.order)
 
 
 def _active() -> Select[StudyRow, RevisionRow]:
+    """Every study with its newest revision, where all of them are wanted."""
     newest = (
         select(RevisionRow.study_pk, func.max(RevisionRow.number).label("number"))
         .group_by(RevisionRow.study_pk)
@@ -93,7 +111,16 @@ def _details(session: Session, studies: list[int], revisions: list[int]) -> _Det
         found.moments[moment.revision_pk, moment.name] = moment.at
     _add_findings(session, studies, found)
     _add_deliveries(session, revisions, found)
+    _add_desk(session, studies, found)
     return found
+
+
+def _add_desk(session: Session, studies: list[int], found: _Details) -> None:
+    rows = select(DeskRow).where(DeskRow.study_pk.in_(studies))
+    found.desk = {row.study_pk: row for row in session.scalars(rows)}
+    flags = select(CriticalResultRow).where(CriticalResultRow.study_pk.in_(studies))
+    for flag in session.scalars(flags.order_by(CriticalResultRow.id)):
+        found.critical[flag.study_pk] = flag
 
 
 def _add_findings(session: Session, studies: list[int], found: _Details) -> None:
@@ -123,10 +150,13 @@ def _add_deliveries(session: Session, revisions: list[int], found: _Details) -> 
         )
 
 
-def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> WorklistEntry:
+def _entry(
+    study: StudyRow, revision: RevisionRow, details: _Details, view: ListView
+) -> WorklistEntry:
     state, priority = StudyState(revision.state), Priority(study.priority)
     visible = visible_state(state, flagged=is_flag(priority))
     moments, key = details.moments, revision.id
+    desk = details.desk.get(study.id)
     return WorklistEntry(
         study=study_facts(study),
         patient=patient_facts(study),
@@ -146,7 +176,25 @@ def _entry(study: StudyRow, revision: RevisionRow, details: _Details) -> Worklis
         reported_at=moments.get((key, Milestone.REPORTED.value)),
         deliveries=tuple(details.deliveries.get(key, ())),
         phantom=study.quality_control,
+        due_at=view.order.due_at(priority, study.created_at),
+        claim=_claim(desk, view.now),
+        read_at=desk.read_at if desk else None,
+        critical=_acknowledgement(details.critical.get(study.id)),
     )
+
+
+def _claim(desk: DeskRow | None, now: datetime | None) -> ReaderClaim | None:
+    if desk is None or desk.claimed_until is None or (now and desk.claimed_until <= now):
+        return None
+    names = (desk.reader_name, desk.reader_organisation, desk.reader_role)
+    return ReaderClaim(*names, desk.claimed_until)
+
+
+def _acknowledgement(row: CriticalResultRow | None) -> Acknowledgement | None:
+    if row is None:
+        return None
+    by = f"{row.person_name}, {row.role}" if row.acknowledged_at else ""
+    return Acknowledgement(row.due_at, row.level, row.acknowledged_at, by)
 
 
 def _shown(state: StudyState, findings: tuple[str, ...]) -> tuple[str, ...]:
@@ -186,9 +234,15 @@ def _words(visible: VisibleState, reason: str, priority_words: str) -> str:
     return reason
 
 
-def counts(session: Session) -> dict[str, int]:
-    """Number of studies by visible state; every state is named."""
-    active = _active().subquery()
+def counts(session: Session, since: datetime | None = None) -> dict[str, int]:
+    """Number of studies by visible state; every state is named.
+
+    With ``since`` only of those that came since then or are still being read by the model.
+    """
+    chosen = _active()
+    if since is not None:
+        chosen = _newest_revisions().where(StudyRow.id.in_(open_studies(since)))
+    active = chosen.subquery()
     flagged = active.c.priority_rank >= RANK[FLAG_FROM]
     total = {state.value: 0 for state in VisibleState}
     rows = session.execute(

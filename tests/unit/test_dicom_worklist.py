@@ -128,15 +128,9 @@ def test_only_the_keys_come_back_and_unknown_ones_empty() -> None:
     assert [(e.keyword, e.value or "") for e in step] == [("Modality", "DX"), ("StationName", "")]
 
 
-def test_flagged_studies_come_first_then_the_longest_waiting() -> None:
-    entries = [
-        entry(1),
-        entry(2, Priority.STAT),
-        entry(3, Priority.HIGH),
-        entry(0),
-        entry(4, Priority.STAT),
-    ]
-    assert found(Dataset(), *entries) == ["1.2.2", "1.2.4", "1.2.3", "1.2.0", "1.2.1"]
+def test_the_order_is_that_of_the_list() -> None:
+    entries = [entry(2, Priority.STAT), entry(1), entry(3, Priority.HIGH)]
+    assert found(Dataset(), *entries) == ["1.2.2", "1.2.1", "1.2.3"]
 
 
 def test_the_state_stands_there_in_words() -> None:

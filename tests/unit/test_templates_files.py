@@ -24,7 +24,14 @@ from cxr_node.reporting.codes import Codes, Confidence
 from cxr_node.reporting.measurement_groups import LONGEST_COMMENT
 from cxr_node.reporting.narrative import label
 from cxr_node.reporting.priority_rules import PriorityPolicy
-from cxr_node.reporting.templates import CODES, PRIORITY, load_templates, wording_file
+from cxr_node.reporting.templates import (
+    CODES,
+    CRITICAL,
+    ORDER,
+    PRIORITY,
+    load_templates,
+    wording_file,
+)
 from cxr_node.reporting.wording import Wording
 from tests.readings import finding
 from tests.reports import templates
@@ -74,7 +81,7 @@ def put(folder: Path, name: str, content: Any) -> Path:
 
 def test_the_shipped_files_are_all_known() -> None:
     root = Path(str(resources.files("sr_templates")))
-    known = {CODES, PRIORITY, *map(wording_file, LANGUAGES)}
+    known = {CODES, PRIORITY, ORDER, CRITICAL, *map(wording_file, LANGUAGES)}
     assert {p.relative_to(root).as_posix() for p in root.rglob("*.yaml")} == known
 
 
@@ -255,6 +262,13 @@ BAD = [
     (PRIORITY, "rules:\n  - {id: a}\n  - {id: a}", 3, "rules.a: given twice"),
     (PRIORITY, "rules:\n  - id: port\n    minimum_probabilty: 0.5", 3, "minimum_probabilty"),
     (PRIORITY, "rules:\n\n  - {finding: port}", 3, "rules"),
+    (PRIORITY, "rules:\n  - {id: port, priority: STAT}", 2, "needs an acr_category"),
+    (PRIORITY, "rules:\n  - id: port\n    change: [bigger]", 3, "change"),
+    (PRIORITY, "patient_classes:\n  maternity: [W4]", 2, "maternity"),
+    (ORDER, "version: x\ndue_minutes: {STAT: 90}", 2, "a higher priority must not be due later"),
+    (ORDER, "first: [HIGH]", 1, "without a gap"),
+    (CRITICAL, "escalation:\n  - {after_minutes: 5, to: x}", 1, "none before"),
+    (CRITICAL, "roles: [porter]", 1, "roles"),
 ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from cxr_node.store.schema import Base
+from cxr_node.store.schema_desk import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
