@@ -71,7 +71,6 @@ def amendment_items(context: ReportContext) -> item.Items:
     named = {
         **person_words(amendment),
         "role": context.wording.roles[amendment.person.role],
-        "date": amendment.at.strftime("%Y-%m-%d"),
         "reason": amendment.reason,
     }
     lines = [words.amendment.format(**named)]

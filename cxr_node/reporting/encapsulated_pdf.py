@@ -6,7 +6,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
-from cxr_node.reporting.page.status import is_verified, status
+from cxr_node.reporting.page.status import is_verified, signed
 from cxr_node.reporting.result_series import ResultSeries, source_item
 
 _TITLE = ("18748-4", "LN", "Diagnostic imaging report")
@@ -23,7 +23,7 @@ def encapsulated_pdf(series: ResultSeries, pdf: bytes) -> Dataset:
     made.AcquisitionDateTime = None
     made.BurnedInAnnotation = "YES"
     made.RecognizableVisualFeatures = "NO"
-    made.DocumentTitle = f"{wording.page.title}; {status(reading, wording)}"
+    made.DocumentTitle = f"{wording.page.title}; {signed(reading, wording)}"
     made.VerificationFlag = "VERIFIED" if is_verified(reading) else "UNVERIFIED"
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = _TITLE

@@ -120,7 +120,8 @@ def _advice(context: ReportContext) -> item.Items:
 
 def _warnings(context: ReportContext) -> item.Items:
     """Contradictions and whatever else limits the reading, one text each."""
-    said = (clean_line(text, LONGEST_GENERATED) for text in context.reading.warnings)
+    told = (context.wording.phrase(text) for text in context.reading.warnings)
+    said = (clean_line(text, LONGEST_GENERATED) for text in told)
     return [item.text(context.codes.concepts.warning, text) for text in said if text]
 
 

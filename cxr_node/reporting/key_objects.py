@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes as standard
 from cxr_node.domain.findings import ImageReference, Reading
 from cxr_node.reporting.equipment import MODEL_NAME, manufacturer_of
 from cxr_node.reporting.page.content import headline
-from cxr_node.reporting.page.status import status
+from cxr_node.reporting.page.status import signed
 from cxr_node.reporting.result_series import ResultSeries
 from cxr_node.reporting.text import clean_line, clean_name
 
@@ -28,7 +28,7 @@ def key_objects(series: ResultSeries) -> Dataset:
     decision = request.decision
     words = wording.rules.get(decision.rule, decision.words).rstrip(".")
     reason = wording.page.proposal.format(priority=decision.priority, words=words)
-    told = [status(request.reading, wording), reason, headline(request.reading, wording)]
+    told = [signed(request.reading, wording), reason, headline(request.reading, wording)]
     evidence = [series.evidence(image) for image in key_images(request.reading)]
     content = hd.ko.KeyObjectSelection(
         document_title=standard.DCM.OfInterest,

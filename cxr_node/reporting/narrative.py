@@ -58,7 +58,8 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
         )
     if reading.model.statement:
         sentences.append(words.statement.format(statement=_generated(reading.model.statement)))
-    sentences.extend(_contradicted(reading, wording))
+    if reading.review:
+        sentences.append(contradicted(reading, wording))
     sentences.extend(_held(reading, wording))
     if reading.ratio is not None:
         template = words.ratio_ap if reading.projection == "AP" else words.ratio
@@ -71,17 +72,21 @@ def conclusion(reading: Reading, decision: PriorityDecision, wording: Wording) -
     return clean_line(" ".join((*sentences, proposal, model)))
 
 
-def _contradicted(reading: Reading, wording: Wording) -> list[str]:
-    """Said before the findings: whoever reads only the beginning must see it."""
-    if not reading.review:
-        return []
+def contradicted(reading: Reading, wording: Wording) -> str:
+    """That the reading contradicts itself, how often and on what; empty if it does not.
+
+    Said before the findings: whoever reads only the beginning must see it.
+    """
+    words, count = wording.conclusion, len(reading.contradictions)
     doubted = {kind for clash in reading.contradictions for kind in clash.findings}
     names = _names((f for f in reading.findings if f.kind in doubted), wording)
-    words = wording.conclusion
-    count = len(reading.contradictions)
-    if not names:
-        return [words.contradicted_overall.format(count=count)]
-    return [words.contradicted.format(count=count, findings=names)]
+    if not count:
+        return ""
+    if count == 1:
+        template = words.contradicted_once if names else words.contradicted_overall_once
+    else:
+        template = words.contradicted if names else words.contradicted_overall
+    return template.format(count=count, findings=names)
 
 
 def _held(reading: Reading, wording: Wording) -> list[str]:
@@ -116,9 +121,9 @@ def stage_texts(reading: Reading, wording: Wording) -> dict[StageKey, str]:
         StageKey.QUALITY_VIEW: _quality(reading, wording),
         StageKey.FINDINGS: _presence(reading, wording),
         StageKey.ATTRIBUTES_GROUNDING: _location(reading, wording),
-        StageKey.RELATIONSHIPS: [words.generated.format(text=t) for t in reading.relations],
+        StageKey.RELATIONSHIPS: _generated_lines(reading.relations, wording),
         StageKey.COMPARISON: _comparison(reading, wording),
-        StageKey.FUTURE_TREND: [words.generated.format(text=reading.trend)] * bool(reading.trend),
+        StageKey.FUTURE_TREND: _generated_lines([reading.trend], wording),
         StageKey.ADVICE: _advice(reading, wording),
         StageKey.REPORT: _report(reading, wording),
     }
@@ -200,7 +205,7 @@ def _location(reading: Reading, wording: Wording) -> list[str]:
 
 def _comparison(reading: Reading, wording: Wording) -> list[str]:
     words = wording.stages
-    lines = [words.generated.format(text=text) for text in reading.changes]
+    lines = _generated_lines(reading.changes, wording)
     if reading.prior is None:
         return lines
     date = _readable(reading.prior.date)
@@ -230,8 +235,14 @@ def _report(reading: Reading, wording: Wording) -> list[str]:
         lines.append(words.impression.format(text=reading.impression))
     if reading.dropped_terms:
         lines.append(words.dropped.format(terms=", ".join(reading.dropped_terms)))
-    lines.extend(words.warnings.format(text=text) for text in reading.warnings)
+    lines.extend(words.warnings.format(text=wording.phrase(text)) for text in reading.warnings)
     return lines
+
+
+def _generated_lines(texts: Iterable[str], wording: Wording) -> list[str]:
+    """Answers of the later stages; a closed one that stands among them is worded here."""
+    template = wording.stages.generated
+    return [template.format(text=wording.phrase(text)) for text in texts if text]
 
 
 def _open_answers(reading: Reading, stage: StageKey, question: str, wording: Wording) -> list[str]:

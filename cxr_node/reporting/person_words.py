@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from cxr_node.domain.amendment import Amendment
 from cxr_node.domain.findings import Reading
 from cxr_node.reporting.text import clean_line
@@ -27,8 +29,12 @@ def series_words(reading: Reading, wording: Wording) -> str:
 
 
 def person_words(amendment: Amendment) -> dict[str, str]:
-    """Name, given name first, and organisation of the person who amended."""
+    """Name as it is spoken, and organisation of the person who amended, and when."""
     person = amendment.person
-    family, _, given = person.name.split("=")[0].partition("^")
-    name = " ".join(part for part in (given.replace("^", " "), family) if part.strip())
-    return {"name": name.strip(), "organisation": person.organisation}
+    family, given, middle, prefix, suffix = (*person.name.split("=")[0].split("^"), *[""] * 5)[:5]
+    parts = (part.strip() for part in (prefix, given, middle, family, suffix))
+    return {
+        "name": " ".join(part for part in parts if part),
+        "organisation": person.organisation,
+        "date": amendment.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }

@@ -21,7 +21,7 @@ from pydicom import Dataset
 
 from cxr_node.domain.findings import Box, Finding, ImageReference
 from cxr_node.reporting.narrative import tracking_name
-from cxr_node.reporting.page.status import status
+from cxr_node.reporting.page.status import signed
 from cxr_node.reporting.result_series import ResultSeries
 from cxr_node.reporting.softcopy_gray import (
     display_header,
@@ -79,7 +79,7 @@ def _state(
     made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
         referenced_images=[shown],
         content_label=_LABEL,
-        content_description=clean_name(status(series.request.reading, wording)),
+        content_description=clean_name(signed(series.request.reading, wording)),
         graphic_annotations=[annotation],
         graphic_layers=[layer],
         presentation_lut_transformation=hd.PresentationLUTTransformation(

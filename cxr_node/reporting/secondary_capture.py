@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as standard
 
 from cxr_node.reporting.page.marks import DOTS_PER_INCH
-from cxr_node.reporting.page.status import status
+from cxr_node.reporting.page.status import signed
 from cxr_node.reporting.result_series import ResultSeries, source_item
 
 _MILLIMETRES_AN_INCH = 25.4
@@ -41,7 +41,7 @@ def secondary_capture(series: ResultSeries, page: Image.Image) -> Dataset:
     made.LossyImageCompression = "00"
     pitch = f"{_MILLIMETRES_AN_INCH / DOTS_PER_INCH:.6f}"
     made.NominalScannedPixelSpacing = [pitch, pitch]
-    made.DerivationDescription = f"{wording.page.title}; {status(series.request.reading, wording)}"
+    made.DerivationDescription = f"{wording.page.title}; {signed(series.request.reading, wording)}"
     made.DateOfSecondaryCapture = series.created.strftime("%Y%m%d")
     made.TimeOfSecondaryCapture = series.created.strftime("%H%M%S")
     _refer(series, made)

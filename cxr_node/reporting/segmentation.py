@@ -20,7 +20,7 @@ from cxr_node.domain.findings import ImageReference, Laterality
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.results import AnatomyMask, Structure
 from cxr_node.reporting.equipment import MODEL_NAME
-from cxr_node.reporting.page.status import status
+from cxr_node.reporting.page.status import signed
 from cxr_node.reporting.result_series import ResultSeries
 from cxr_node.reporting.text import clean_name
 
@@ -85,7 +85,7 @@ def _segmentation(
         ],
         content_label="AI_ANATOMY",
         content_description=clean_name(
-            status(series.request.reading, series.request.templates.wording)
+            signed(series.request.reading, series.request.templates.wording)
         ),
         **series.arguments(number, image.sop_instance_uid.text),
         **series.content_moment(),

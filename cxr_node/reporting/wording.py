@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from string import Formatter
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from cxr_node.domain.amendment import PersonRole
 from cxr_node.domain.findings import DevicePosition, FindingKind, Laterality, Severity, Zone
 from cxr_node.domain.stages import NEXT_STEPS, QUALITY_DIMENSIONS, StageKey
+from cxr_node.reporting.sentences import Phrasebook, Sentence
 from cxr_node.reporting.template_files import QUALITIES, Entry, complete, values
 
 SHORT_NAME = 19
@@ -69,7 +72,9 @@ class ConclusionWords(Sentences):
     uncertain: str = _names("findings")
     devices: str = _names("findings")
     contradicted: str = _names("count findings")
+    contradicted_once: str = _names("findings")
     contradicted_overall: str = _names("count")
+    contradicted_overall_once: str = _names()
     not_assessed: str = _names("findings")
     ratio: str = _names("ratio")
     ratio_ap: str = _names("ratio")
@@ -81,8 +86,8 @@ class ConclusionWords(Sentences):
 class AmendmentWords(Sentences):
     """What a report says of the persons behind it."""
 
-    verified: str = _names("name organisation")
-    amended: str = _names("name organisation")
+    verified: str = _names("name organisation date")
+    amended: str = _names("name organisation date")
     stated: str = _names()
     """Stands behind a finding that a person stated, in place of the probability."""
     amendment: str = _names("name role organisation date reason")
@@ -126,6 +131,7 @@ class SeriesWords(Sentences):
     page: str = _names()
     pdf: str = _names()
     key_object: str = _names("priority")
+    key_object_unmarked: str = _names()
     presentation_state: str = _names()
     segmentation: str = _names()
 
@@ -183,6 +189,12 @@ class PageWords(Sentences):
     disclaimer_verified: str = _names()
 
 
+def _spoken(table: Mapping[Any, str]) -> dict[str, str]:
+    """Words by the names that the node's own English sentences use."""
+    named = {str(key): word for key, word in table.items()}
+    return named | {key.replace("_", " "): word for key, word in named.items()}
+
+
 class Wording(Entry):
     """``wording.<language>.yaml``."""
 
@@ -212,9 +224,30 @@ class Wording(Entry):
     roles: dict[PersonRole, str]
     stages: StageWords
 
+    sentences: tuple[Sentence, ...] = ()
+    """The same for sentences that name a finding, a side or the like."""
+
     def phrase(self, english: str) -> str:
-        """A phrase of another part of the node in this language, if it is known."""
-        return self.phrases.get(english, english)
+        """What another part of the node says in English, in this language if it is known."""
+        return self._known(english) or english
+
+    def _known(self, english: str) -> str | None:
+        exact = self.phrases.get(english)
+        if exact is not None or not self.sentences:
+            return exact
+        return self._book.translated(english)
+
+    @cached_property
+    def _book(self) -> Phrasebook:
+        words = self.phrases | {key.upper(): word for key, word in self.phrases.items()}
+        vocabulary = {
+            "finding": _spoken(self.findings),
+            "side": _spoken(self.laterality),
+            "zone": _spoken(self.zones),
+            "severity": _spoken(self.severity),
+            "word": words,
+        }
+        return Phrasebook(self.sentences, vocabulary, self._known)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,14 +97,17 @@ def test_a_verified_amendment(node: WholeNode) -> None:
     (name,) = items_below(new, "Person Observer Name")
     assert name.PersonName == "Müller^Ruth^^Dr"
     told = [i.TextValue for i in items_below(new, "Amendment by a person")]
-    assert told[0].startswith("Amended by Ruth Dr Müller (consultant, Klinik für Radiologie)")
+    assert told[0].startswith("Amended by Dr Ruth Müller (consultant, Klinik für Radiologie)")
     assert told[0].endswith(": skin fold")
     assert told[1:] == [
         "Corrected by a person, findings.presence/pneumothorax: absent",
         "Corrected by a person, findings.presence/pleural_effusion: present",
     ]
     conclusion = text_of(new, "Conclusion")
-    assert conclusion.startswith("Verified by Ruth Dr Müller, Klinik für Radiologie.")
+    assert re.match(
+        r"Verified on 2026-01-01 \d\d:\d\d UTC by Dr Ruth Müller, Klinik für Radiologie\.",
+        conclusion,
+    )
     assert "unverified" not in conclusion
     assert "pleural effusion" in conclusion and "(stated by a person)" in conclusion
     verdicts = items_below(new, "Assessment of an AI result")

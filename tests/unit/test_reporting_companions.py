@@ -14,6 +14,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
+from cxr_node.domain.amendment import Amendment, Person, PersonRole
 from cxr_node.domain.findings import FindingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.results import AnatomyMask, ResultKind, Structure
@@ -22,7 +23,7 @@ from cxr_node.reporting.measurement_report import ReportRequest
 from cxr_node.reporting.object_file import encode
 from tests.page_examples import picture_of
 from tests.readings import IMAGE, SERIES, box, finding, sample_image, sample_reading
-from tests.reports import request, source_file
+from tests.reports import BUILT_AT, request, source_file
 
 ALL = tuple(ResultKind)
 PICTURES = (picture_of(sample_image()),)
@@ -274,3 +275,17 @@ def test_words_of_a_model_never_reach_a_code_or_an_identifier(tmp_path: Path) ->
             if element.VR in ("LO", "SH", "CS", "UI", "PN"):
                 assert "x" * 30 not in str(element.value)
                 assert "\x1b" not in str(element.value)
+
+
+def test_every_object_says_who_verified_and_when(tmp_path: Path) -> None:
+    person = Person("Okafor^Ada", "St. Example", PersonRole.CONSULTANT)
+    amendment = Amendment(1, (), person, "seen", BUILT_AT, verified=True)
+    asked = request(source_file(tmp_path), sample_reading(amendment=amendment))
+    page, pdf, key, state, masks = built(asked)
+    texts = [i.TextValue for i in key.ContentSequence if i.ValueType == "TEXT"]
+    said = [page.DerivationDescription, pdf.DocumentTitle, texts[-1]]
+    said += [state.ContentDescription, masks.ContentDescription]
+    for text in said:
+        assert "Verified on 2026-01-02 10:30 UTC by Ada Okafor" in text, text
+        assert "UNVERIFIED" not in text
+    assert pdf.VerificationFlag == "VERIFIED"

@@ -175,13 +175,22 @@ def test_no_category_is_said_in_words() -> None:
 def test_a_reading_that_contradicts_itself_says_so_before_its_findings() -> None:
     reading = contradicted()
     text = conclusion(reading, decide(reading, templates()), wording())
-    said = "CONTRADICTS ITSELF in 1 places and needs review; in doubt: pneumothorax."
+    said = "CONTRADICTS ITSELF in one place and needs review; in doubt: pneumothorax."
     assert text.index(said) < text.index("Held present")
-    overall = replace(reading.contradictions[0], findings=())
-    text = conclusion(
-        replace(reading, contradictions=(overall,)), decide(reading, templates()), wording()
-    )
-    assert "CONTRADICTS ITSELF in 1 places and needs review." in text
+
+
+def test_one_contradiction_is_one_place_and_two_are_two() -> None:
+    (clash,) = contradicted().contradictions
+    other = replace(clash, words="another", findings=())
+    readings = [
+        contradicted(contradictions=found)
+        for found in ((clash,), (clash, other), (other,), (other, other))
+    ]
+    said = [conclusion(r, decide(r, templates()), wording()) for r in readings]
+    assert "ITSELF in one place and needs review; in doubt: pneumothorax." in said[0]
+    assert "ITSELF in 2 places and needs review; in doubt: pneumothorax." in said[1]
+    assert "ITSELF in one place and needs review." in said[2]
+    assert "ITSELF in 2 places and needs review." in said[3]
 
 
 def test_stages_tell_reasoning_confidence_and_prior() -> None:

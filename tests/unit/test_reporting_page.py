@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxr_node.domain.amendment import Amendment, Person, PersonRole
-from cxr_node.domain.findings import FindingKind, Presence, Reading
+from cxr_node.domain.findings import Clash, Contradiction, FindingKind, Presence, Reading
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import PreparedImage
 from cxr_node.domain.stages import StageKey
@@ -344,15 +344,25 @@ def test_the_page_says_whose_statement_it_is(tmp_path: Path) -> None:
     assert "VERIFIED BY A PERSON" in verified and "Not for diagnosis" not in verified
     for said in (corrected, verified):
         assert "UNVERIFIED" not in said
+        assert "on 2026-01-02 10:30 UTC by Ada Okafor, St. Example" in said
         assert "87 %" not in said and "stated by a person" in said
 
 
 def test_the_german_page_is_german(tmp_path: Path) -> None:
-    reading = contradicted(outside_intended_use="image of a patient")
+    clash = "the impression denies pneumothorax, which is held present"
+    doubted = Contradiction(Clash.REPORT, clash, (FindingKind.PNEUMOTHORAX,))
+    reading = contradicted(
+        outside_intended_use="image of a patient",
+        contradictions=(doubted,),
+        warnings=(clash,),
+    )
     asked = request(source_file(tmp_path), reading, templates=load_templates(language="de"))
     page = lay_out(page_content(asked, (picture_of(sample_image()),)))
     check_layout(page)
     said = whole(page)
     assert "Röntgen-Thorax: KI-Auswertung" in texts(page)
     assert "KI-ERGEBNIS, UNGEPRÜFT" in said and "Die acht Schritte" in said
+    assert "an einer Stelle" in said
+    assert "die Beurteilung: Pneumothorax verneint, gilt aber als vorhanden" in said
+    assert "denies" not in said
     assert "rechtsseitig" in said.lower() or "rechts" in said.lower()

@@ -48,3 +48,26 @@ def test_a_german_report_says_so_and_keeps_its_codes(tmp_path: Path) -> None:
     assert [coded(item) for item in items_below(report, "Finding")] == [
         coded(item) for item in items_below(english, "Finding")
     ]
+
+
+def test_warnings_and_closed_answers_of_a_german_report_are_german(tmp_path: Path) -> None:
+    clash = "the impression denies pneumothorax, which is held present"
+    reading = sample_reading(
+        warnings=(clash, "3 of 40 answers were refused", "model's own words"),
+        relations=("endotracheal tube accompanies pneumothorax", "The tube may be the cause."),
+        changes=("pneumothorax: worsened",),
+        trend="worsen: Expected to grow.",
+    )
+    report = built(tmp_path, reading, templates=load_templates(language="de"))
+    worded = "die Beurteilung: Pneumothorax verneint, gilt aber als vorhanden"
+    assert [item.TextValue for item in items_below(report, "Warning about this reading")] == [
+        worded,
+        "3 von 40 Antworten wurden nicht angenommen",
+        "model's own words",
+    ]
+    assert worded in text_of(report, "Stage 8: report")
+    relations = text_of(report, "Stage 4: relationships")
+    assert "Endotrachealtubus begleitet Pneumothorax" in relations
+    assert "The tube may be the cause." in relations, "what a model wrote stays as it is"
+    assert "Pneumothorax: verschlechtert" in text_of(report, "Stage 5: comparison")
+    assert "Verschlechterung: Expected to grow." in text_of(report, "Stage 6: expected course")

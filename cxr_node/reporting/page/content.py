@@ -50,6 +50,7 @@ class PageContent:
 
     words: PageWords
     status: str
+    verified: bool
     priority: str
     flagged: bool
     revision: str
@@ -78,6 +79,7 @@ def page_content(request: ReportRequest, pictures: tuple[PreparedImage, ...]) ->
     return PageContent(
         words=words,
         status=status(reading, wording),
+        verified=is_verified(reading),
         priority=words.priority.format(priority=request.decision.priority) if flagged else "",
         flagged=flagged,
         revision=words.revision.format(number=request.revision) if request.revision > 1 else "",

@@ -90,7 +90,9 @@ def _largest(text: str, sizes: tuple[int, ...], room: float) -> int:
 def _pills(content: PageContent, marks: list[Mark]) -> float:
     """What must be seen first, at the right end of the title; returns their left edge."""
     right = float(PAGE_WIDTH - MARGIN)
-    told = [(content.status, CARE)] + [(content.priority, ALARM)] * bool(content.priority)
+    told = [(content.status, CALM if content.verified else CARE)] + [
+        (content.priority, ALARM)
+    ] * bool(content.priority)
     for text, colour in told:
         shown = cut(tidy(text), Face.BOLD, _PILL, _LONGEST_PILL)
         room = width(shown, Face.BOLD, _PILL) + 2 * 14

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cxr_node.domain.findings import Reading
+from cxr_node.reporting.person_words import banner
 from cxr_node.reporting.wording import Wording
 
 
@@ -17,3 +18,8 @@ def status(reading: Reading, wording: Wording) -> str:
     if is_verified(reading):
         return words.verified
     return words.unverified if reading.amendment is None else words.amended
+
+
+def signed(reading: Reading, wording: Wording) -> str:
+    """The same; with who and when, where a person has amended."""
+    return status(reading, wording) if reading.amendment is None else banner(reading, wording)

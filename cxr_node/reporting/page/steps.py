@@ -31,9 +31,12 @@ def steps(reading: Reading, wording: Wording) -> tuple[Step, ...]:
         StageKey.QUALITY_VIEW: (_quality(reading, wording), _open(reading, "limits")),
         StageKey.FINDINGS: (_counted(reading, wording), _open(reading, "other")),
         StageKey.ATTRIBUTES_GROUNDING: (_located(reading, wording), _described(reading)),
-        StageKey.RELATIONSHIPS: ("", " ".join(reading.relations)),
-        StageKey.COMPARISON: (_compared(reading, wording), " ".join(reading.changes)),
-        StageKey.FUTURE_TREND: ("", reading.trend),
+        StageKey.RELATIONSHIPS: ("", _worded(reading.relations, wording)),
+        StageKey.COMPARISON: (
+            _compared(reading, wording),
+            _worded(reading.changes, wording),
+        ),
+        StageKey.FUTURE_TREND: ("", wording.phrase(reading.trend)),
         StageKey.ADVICE: (_advised(reading, wording), ""),
         StageKey.REPORT: ("", reading.impression or reading.findings_text),
     }
@@ -98,6 +101,10 @@ def _advised(reading: Reading, wording: Wording) -> str:
         category=wording.stages.no_category if category is None else category,
         next_step=wording.next_steps.get(step, step),
     )
+
+
+def _worded(texts: tuple[str, ...], wording: Wording) -> str:
+    return " ".join(wording.phrase(text) for text in texts)
 
 
 def _open(reading: Reading, question: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cxr_node.domain.findings import Presence, Reading
+from cxr_node.reporting.narrative import contradicted
 from cxr_node.reporting.wording import Wording
 
 _CONTRADICTIONS = 3
@@ -26,7 +27,7 @@ def warnings(reading: Reading, wording: Wording) -> tuple[str, ...]:
         names = ", ".join(wording.findings[f.kind] for f in unknown)
         found.append(words.not_assessed.format(findings=names))
     told = {clash.words for clash in reading.contradictions}
-    found += [text[:_LONGEST] for text in reading.warnings if text not in told]
+    found += [_told(text, wording) for text in reading.warnings if text not in told]
     return tuple(found)
 
 
@@ -40,12 +41,11 @@ def poor_quality(reading: Reading, wording: Wording) -> str:
 
 
 def _contradictions(reading: Reading, wording: Wording) -> list[str]:
-    if not reading.contradictions:
-        return []
-    conclusion = wording.conclusion
-    doubted = {kind for clash in reading.contradictions for kind in clash.findings}
-    names = ", ".join(wording.findings[f.kind] for f in reading.findings if f.kind in doubted)
-    count = len(reading.contradictions)
-    head = conclusion.contradicted if names else conclusion.contradicted_overall
-    said = [clash.words[:_LONGEST] for clash in reading.contradictions[:_CONTRADICTIONS]]
-    return [f"{head.format(count=count, findings=names)} {'; '.join(said)}."]
+    head = contradicted(reading, wording)
+    said = [_told(clash.words, wording) for clash in reading.contradictions[:_CONTRADICTIONS]]
+    return [f"{head} {'; '.join(said)}."] if head else []
+
+
+def _told(text: str, wording: Wording) -> str:
+    """A sentence of the reading, worded here if it is one of the node's own."""
+    return wording.phrase(text[:_LONGEST])
