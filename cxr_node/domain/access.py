@@ -15,6 +15,8 @@ class Role(StrEnum):
     """Looks, and says what is right: corrections, verdicts, whatever is done with a study."""
     OPERATOR = "operator"
     """Looks, and runs the node: suspends and resumes its parts."""
+    ARCHIVE = "archive"
+    """Looks, and sends images over HTTP: a PACS or its plugin."""
 
 
 class SignIn(StrEnum):

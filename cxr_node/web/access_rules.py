@@ -10,6 +10,7 @@ from cxr_node.domain.access import Role
 EVERYBODY = frozenset(Role)
 READERS = frozenset({Role.READER})
 OPERATORS = frozenset({Role.OPERATOR})
+ARCHIVES = frozenset({Role.ARCHIVE})
 _SAFE = ("GET", "HEAD")
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     _rule(("POST",), r"/logout", None),
     _rule(_WRITING, r"/(api/v1/)?switches(/.*)?", OPERATORS),
     _rule(_WRITING, r"/(api/v1/)?studies/.*", READERS),
+    _rule(("POST",), r"/dicom-web/studies", ARCHIVES),
     _rule(_SAFE, r"/.*", EVERYBODY),
     _rule(_WRITING, r"/.*", OPERATORS),
 )

@@ -14,13 +14,16 @@ import cxr_node
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit_failure
 from cxr_node.domain.ports import Clock, SystemClock
-from cxr_node.web import api, operations, pages, signing_in, writing
+from cxr_node.web import api, changes, operations, pages, signing_in, stow, writing
+from cxr_node.web import desk as desk_routes
 from cxr_node.web.access import Access
 from cxr_node.web.access_control import AccessControl
+from cxr_node.web.desk import ReadersDesk
 from cxr_node.web.documents import Problem
 from cxr_node.web.guard import Guard
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource
+from cxr_node.web.stow import Storing
 from cxr_node.web.writing import Writing
 
 _STATIC = Path(__file__).parent / "static"
@@ -36,11 +39,14 @@ def create_app(
     clock: Clock | None = None,
     review: Writing | None = None,
     access: Access | None = None,
+    storing: Storing | None = None,
+    desk: ReadersDesk | None = None,
 ) -> FastAPI:
     """Everything the node serves over HTTP, made from ``source``.
 
     All of it can only be read, but for what ``review`` takes: corrections and assessments.
     ``access`` decides who is served; without it everybody is, which only tests may want.
+    ``storing`` takes images by STOW-RS.
     """
     app = FastAPI(
         title="CXR node",
@@ -54,7 +60,11 @@ def create_app(
     app.include_router(pages.routes(source, timekeeper, writable=review is not None))
     app.include_router(api.routes(source, timekeeper))
     app.include_router(writing.routes(review))
+    app.include_router(desk_routes.routes(review, desk))
+    app.include_router(changes.routes(changes.Changes(source.list_state)))
     app.include_router(operations.routes(source))
+    if storing is not None:
+        app.include_router(stow.routes(storing))
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
