@@ -136,6 +136,9 @@ class FakePages:
             raise StoreUnavailable("the database does not answer")
         return self.entries
 
+    def list_state(self) -> tuple[object, ...]:
+        return (len(self.entries), self.down)
+
     def study(self, study_uid: Uid) -> StudyPage | None:
         return self.pages.get(study_uid)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -40,11 +41,13 @@ from cxr_node.services.inference import Inference
 from cxr_node.services.intake import Intake
 from cxr_node.services.prior_fetch import PriorFetch
 from cxr_node.services.publish import Publish
+from cxr_node.services.reading_desk import ReadingDesk
 from cxr_node.services.retention import Retention
 from cxr_node.services.shadow import Shadow
 from cxr_node.spool.files import FileSpool
 from cxr_node.store import canary
 from cxr_node.store.database import Database
+from cxr_node.store.reading_order import ListView
 from cxr_node.store.worklist import worklist
 from cxr_node.transport_security import accepting_context
 
@@ -291,10 +294,21 @@ class Node:
         chosen = self.config.tls
         return TlsAcceptance(accepting_context(chosen), chosen.handshake_seconds)
 
+    @cached_property
+    def reading_desk(self) -> ReadingDesk:
+        rules = self.templates
+        minutes = rules.order.claim_minutes
+        return ReadingDesk(self.db, self.clock, claim_minutes=minutes, policy=rules.critical)
+
+    def list_view(self) -> ListView:
+        """The list as the site's rules order it now."""
+        now, rules = self.clock.now(), self.templates.order
+        return ListView(rules.reading_order(), now, now - timedelta(hours=rules.open_hours))
+
     def worklist(self) -> list[WorklistEntry]:
         """The reading worklist as it stands now."""
         with self.db.read() as session:
-            return worklist(session)
+            return worklist(session, self.list_view())
 
     def canary_alarm(self) -> str:
         """Why a person must look at the canary; empty when it held."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, extract, or_, select, union
+from sqlalchemy import ColumnElement, Select, case, extract, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from cxr_node.domain.priority import RANK
-from cxr_node.domain.study import RUNNING
+from cxr_node.domain.study import RUNNING, StudyState
 from cxr_node.domain.worklist import STRICT, ReadingOrder
-from cxr_node.store.schema import RevisionRow, StudyRow
-from cxr_node.store.schema_desk import DeskRow
+from cxr_node.store.schema import MilestoneRow, PriorityEventRow, RevisionRow, StudyRow
+from cxr_node.store.schema_desk import DeskEventRow, DeskRow
 
 _RUNNING = RevisionRow.state.in_([state.value for state in RUNNING])
 
@@ -90,3 +90,17 @@ def _place(order: ReadingOrder) -> list[ColumnElement[Any]]:
         StudyRow.created_at.asc(),
         StudyRow.id.asc(),
     ]
+
+
+def list_state(session: Session) -> tuple[object, ...]:
+    """Something that differs whenever the list may look different; a few index look-ups."""
+    tables = (StudyRow, RevisionRow, PriorityEventRow, MilestoneRow, DeskEventRow)
+    newest = [session.scalar(select(func.max(table.id))) for table in tables]
+    moving = (*RUNNING, StudyState.REPORTED, StudyState.PARKED)
+    steps = session.execute(
+        select(RevisionRow.state, func.count())
+        .where(RevisionRow.state.in_([state.value for state in moving]))
+        .group_by(RevisionRow.state)
+        .order_by(RevisionRow.state)
+    )
+    return (*newest, *(tuple(step) for step in steps))

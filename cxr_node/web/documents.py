@@ -10,7 +10,12 @@ from pydantic import Field
 from cxr_node.domain import eligibility
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import StudyState, VisibleState
-from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
+from cxr_node.domain.worklist import (
+    Acknowledgement,
+    DeliveryStatus,
+    ReaderClaim,
+    WorklistEntry,
+)
 from cxr_node.web import words
 from cxr_node.web.reading_documents import Document, ReadingDocument
 from cxr_node.web.source import ResultObject, RevisionLine, StoredImage, StudyPage
@@ -36,6 +41,24 @@ class Delivery(Document):
             last_error=words.shown(status.last_error),
             advice=words.delivery_advice(status),
         )
+
+
+class ClaimDocument(Document):
+    """Who reads the study now."""
+
+    name: str = Field(description="Person Name, caret form")
+    organisation: str
+    role: str
+    until: datetime
+
+
+class AcknowledgementDocument(Document):
+    """A time-critical flag that a named person must acknowledge."""
+
+    due_at: datetime
+    escalated: int = Field(description="how often it was escalated")
+    acknowledged_at: datetime | None
+    by: str = Field(description="name and role of who acknowledged it")
 
 
 class WorklistItem(Document):
@@ -65,6 +88,10 @@ class WorklistItem(Document):
     last_image_at: datetime
     flagged_at: datetime | None
     reported_at: datetime | None
+    due_at: datetime | None = Field(description="when it is due; null without due times")
+    claim: ClaimDocument | None
+    read_at: datetime | None = Field(description="when a reader said that it is read")
+    acknowledgement: AcknowledgementDocument | None
     deliveries: list[Delivery]
 
     @classmethod
@@ -95,12 +122,34 @@ class WorklistItem(Document):
             last_image_at=entry.last_image_at,
             flagged_at=entry.flagged_at,
             reported_at=entry.reported_at,
+            due_at=entry.due_at,
+            claim=_claim(entry.claim),
+            read_at=entry.read_at,
+            acknowledgement=_acknowledgement(entry.critical),
             deliveries=[Delivery.of(delivery) for delivery in entry.deliveries],
         )
 
 
+def _claim(claim: ReaderClaim | None) -> ClaimDocument | None:
+    if claim is None:
+        return None
+    name, organisation = words.shown(claim.name), words.shown(claim.organisation)
+    return ClaimDocument(name=name, organisation=organisation, role=claim.role, until=claim.until)
+
+
+def _acknowledgement(asked: Acknowledgement | None) -> AcknowledgementDocument | None:
+    if asked is None:
+        return None
+    return AcknowledgementDocument(
+        due_at=asked.due_at,
+        escalated=asked.level,
+        acknowledged_at=asked.acknowledged_at,
+        by=words.shown(asked.by),
+    )
+
+
 class Worklist(Document):
-    """The reading worklist: flagged first, then the longest waiting."""
+    """The reading worklist: flagged first, then what is due first; what was read stands last."""
 
     at: datetime
     counts: dict[VisibleState, int]

@@ -33,7 +33,7 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
     """Pages and pictures; ``writable`` pages have the forms of a correction."""
     router = APIRouter(include_in_schema=False)
 
-    def worklist_values() -> dict[str, Any]:
+    def worklist_values(request: Request) -> dict[str, Any]:
         now = clock.now()
         entries = source.worklist()
         waits = [words.waiting((now - entry.received_at).total_seconds()) for entry in entries]
@@ -44,15 +44,18 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
             "alarms": source.alarms(),
             "now": now,
             "address": source.address,
+            "writable": writable,
+            "signed_in": signed_in(request),
+            "roles": list(PersonRole),
         }
 
     @router.get("/")
-    def worklist_page() -> HTMLResponse:
-        return render("worklist.html", worklist_values())
+    def worklist_page(request: Request) -> HTMLResponse:
+        return render("worklist.html", worklist_values(request))
 
     @router.get("/fragments/worklist")
-    def worklist_fragment() -> HTMLResponse:
-        return render("worklist_live.html", worklist_values())
+    def worklist_fragment(request: Request) -> HTMLResponse:
+        return render("worklist_live.html", worklist_values(request))
 
     @router.get("/studies/{study_uid}")
     def study_page(study_uid: str, request: Request) -> HTMLResponse:

@@ -117,7 +117,10 @@ class PageSource(Protocol):
     def address(self) -> Address: ...
 
     def worklist(self) -> Sequence[WorklistEntry]:
-        """Flagged first, then the longest waiting."""
+        """In the order in which studies should be read."""
+
+    def list_state(self) -> tuple[object, ...]:
+        """Something that differs whenever the list may look different."""
 
     def study(self, study_uid: Uid) -> StudyPage | None: ...
 

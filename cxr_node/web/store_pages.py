@@ -16,6 +16,7 @@ from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
 from cxr_node.store import canary, dead_letters, studies, worklist
 from cxr_node.store.database import Database
+from cxr_node.store.reading_order import EVERYTHING, ListView, list_state
 from cxr_node.store.schema import InstanceRow, StudyRow
 from cxr_node.web import study_rows
 from cxr_node.web.metrics import exposition
@@ -43,8 +44,10 @@ class StorePages:
         render: Render,
         health: Callable[[], Mapping[str, Component]],
         address: Address,
+        view: Callable[[], ListView] = lambda: EVERYTHING,
     ) -> None:
         self._database = database
+        self._view = view
         self._render = render
         self._health = health
         self._address = address
@@ -58,11 +61,15 @@ class StorePages:
 
     def worklist(self) -> Sequence[WorklistEntry]:
         with self._database.read() as session:
-            return worklist.worklist(session)
+            return worklist.worklist(session, self._view())
+
+    def list_state(self) -> tuple[object, ...]:
+        with self._database.read() as session:
+            return list_state(session)
 
     def counts(self) -> Counts:
         with self._database.read() as session:
-            by_state = worklist.counts(session)
+            by_state = worklist.counts(session, self._view().since)
             queue = worklist.queue_depth(session)
         return Counts({VisibleState(name): n for name, n in by_state.items()}, queue)
 
@@ -83,7 +90,7 @@ class StorePages:
 
     def study(self, study_uid: Uid) -> StudyPage | None:
         with self._database.read() as session:
-            return _study_page(session, study_uid)
+            return _study_page(session, study_uid, self._view())
 
     def picture(self, study_uid: Uid, sop_instance_uid: Uid) -> bytes | None:
         with self._database.read() as session:
@@ -121,8 +128,8 @@ def _instance(session: Session, study_uid: Uid, instance: Uid) -> InstanceRow | 
     return session.scalars(statement).one_or_none()
 
 
-def _study_page(session: Session, study_uid: Uid) -> StudyPage | None:
-    entries = worklist.worklist(session, limit=1, study_uid=study_uid.text)
+def _study_page(session: Session, study_uid: Uid, view: ListView) -> StudyPage | None:
+    entries = worklist.worklist(session, view, study_uid=study_uid.text)
     if not entries:
         return None
     study_pk = session.scalars(select(StudyRow.id).filter_by(study_uid=study_uid.text)).one()

@@ -14,7 +14,7 @@ from cxr_node.domain.eligibility import WORDS, Reason
 from cxr_node.domain.findings import Finding, FindingKind, Presence
 from cxr_node.domain.priority import RANK, Priority, is_flag
 from cxr_node.domain.study import StudyState, VisibleState
-from cxr_node.domain.worklist import DeliveryStatus, WorklistEntry
+from cxr_node.domain.worklist import Acknowledgement, DeliveryStatus, WorklistEntry
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LONGEST_LINE = 200
@@ -194,6 +194,33 @@ def why(entry: WorklistEntry) -> str:
 def _flag(entry: WorklistEntry) -> str:
     """Why the study stands first; also when something else is wrong with it."""
     return shown(entry.priority_words) if is_flag(entry.priority) else ""
+
+
+def is_read(entry: WorklistEntry) -> bool:
+    """Whether a person said that it is read, and nothing came since."""
+    if entry.read_at is None:
+        return False
+    anew = entry.visible is VisibleState.RUNNING
+    return not anew and not (entry.flagged_at and entry.flagged_at > entry.read_at)
+
+
+def acknowledgement(asked: Acknowledgement, now: datetime) -> str:
+    """Where a flag that must be acknowledged stands."""
+    if asked.acknowledged_at is not None:
+        return f"acknowledged by {shown(person_name(asked.by.partition(', ')[0]))}"
+    told = f", escalated {asked.level}×" if asked.level else ""
+    if asked.overdue(now):
+        return (
+            f"NOT ACKNOWLEDGED for {waiting((now - asked.due_at).total_seconds())} too long{told}"
+        )
+    return f"to be acknowledged within {waiting((asked.due_at - now).total_seconds())}"
+
+
+def acknowledgement_class(asked: Acknowledgement, now: datetime) -> str:
+    """How urgently it is drawn."""
+    if asked.acknowledged_at is not None:
+        return "settled"
+    return "overdue" if asked.overdue(now) else "pending"
 
 
 def banner(entry: WorklistEntry) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -38,7 +38,6 @@ from cxr_node.web.orders import AmendmentOrder, AssessmentOrder, Order, Taken
 LONGEST_BODY = 131_072
 """Bytes; forty corrections of the greatest length fit."""
 _ELSEWHERE = ("cross-site", "same-site")
-_STATUS = {AmendmentConflict: 409, AmendmentRefused: 422, UnknownStudy: 404}
 
 
 class ReviewDesk(Protocol):
@@ -90,32 +89,34 @@ def routes(writing: Writing | None) -> APIRouter:
     @router.post(
         "/{study_uid}/amendments",
         summary="Correct answers, verify, set the priority",
-        openapi_extra=_body(AmendmentOrder),
+        openapi_extra=described_body(AmendmentOrder),
         **options,
     )
     async def amend(study_uid: str, request: Request) -> Response:
-        def take(desk: ReviewDesk, study: Uid, order: AmendmentOrder) -> int:
-            return desk.amend(study, order.wish())
+        def take(study: Uid, order: AmendmentOrder) -> Taken:
+            return Taken(revision=_desk(writing).amend(study, order.wish()))
 
-        return await _answered(writing, study_uid, request, AmendmentOrder, take)
+        return await answered(writing, study_uid, request, AmendmentOrder, take)
 
     @router.post(
         "/{study_uid}/assessments",
         summary="Accept, reject or supplement findings",
-        openapi_extra=_body(AssessmentOrder),
+        openapi_extra=described_body(AssessmentOrder),
         **options,
     )
     async def assess(study_uid: str, request: Request) -> Response:
-        def take(desk: ReviewDesk, study: Uid, order: AssessmentOrder) -> int:
+        def take(study: Uid, order: AssessmentOrder) -> Taken:
             opinions = [one.opinion() for one in order.findings]
-            return desk.assess(study, opinions, order.person.person(), order.revision)
+            person = order.person.person()
+            return Taken(revision=_desk(writing).assess(study, opinions, person, order.revision))
 
-        return await _answered(writing, study_uid, request, AssessmentOrder, take)
+        return await answered(writing, study_uid, request, AssessmentOrder, take)
 
     return router
 
 
-def _body(order: type[Order]) -> dict[str, Any]:
+def described_body(order: type[Order]) -> dict[str, Any]:
+    """What the description of the API says of an order's body."""
     schema = order.model_json_schema(ref_template="#/components/schemas/{model}")
     return {
         "security": [{"token": []}],
@@ -123,27 +124,40 @@ def _body(order: type[Order]) -> dict[str, Any]:
     }
 
 
-async def _answered(
+async def answered(
     writing: Writing | None,
     study_uid: str,
     request: Request,
     kind: type[_AnyOrder],
-    take: Callable[[ReviewDesk, Uid, _AnyOrder], int],
+    take: Callable[[Uid, _AnyOrder], BaseModel],
+    status: int = 202,
 ) -> Response:
+    """Check who sends it and what was sent, let ``take`` do it, and say what came of it."""
     try:
-        desk = _permitted(writing, request)
+        _check_permitted(writing, request)
         order = _parsed(kind, await _body_of(request))
-        revision = await run_in_threadpool(take, desk, _study(study_uid), order)
+        done = await run_in_threadpool(take, _study(study_uid), order)
     except _Refusal as refusal:
         challenge = {"www-authenticate": "Bearer"} if refusal.status == 401 else None
         return JSONResponse(refusal.problem.model_dump(), refusal.status, challenge)
     except (AmendmentRefused, UnknownStudy) as error:
         problem = Problem(code=error.code, message=str(error))
-        return JSONResponse(problem.model_dump(), _STATUS[type(error)])
-    return JSONResponse(Taken(revision=revision).model_dump(), 202)
+        return JSONResponse(problem.model_dump(), _status(error))
+    return JSONResponse(done.model_dump(mode="json"), status)
 
 
-def _permitted(writing: Writing | None, request: Request) -> ReviewDesk:
+def _status(error: AmendmentRefused | UnknownStudy) -> int:
+    if isinstance(error, UnknownStudy):
+        return 404
+    return 409 if isinstance(error, AmendmentConflict) else 422
+
+
+def _desk(writing: Writing | None) -> ReviewDesk:
+    assert writing is not None  # nothing is permitted without
+    return writing.desk
+
+
+def _check_permitted(writing: Writing | None, request: Request) -> None:
     if writing is None:
         words = "corrections over HTTP are off; the operator sets a token or web.write_token_file"
         raise _Refusal(403, "writing-off", words)
@@ -153,7 +167,6 @@ def _permitted(writing: Writing | None, request: Request) -> ReviewDesk:
         raise _Refusal(401, "token", "the token is missing or wrong")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise _Refusal(415, "content-type", "send application/json")
-    return writing.desk
 
 
 def _is_known(writing: Writing, request: Request) -> bool:

@@ -1,13 +1,18 @@
-/** Keeps the worklist live: asks every two seconds, changes only the lines that changed. */
+/** Keeps the worklist live: the node says when it changed; without that it is asked every two
+ * seconds. Only the lines that changed are changed. */
 import { clockTime } from "./times.js";
 
 const PERIOD_MS = 2000;
+const TOLD_PERIOD_MS = 20000;
 const live = document.querySelector("#worklist");
 const status = document.querySelector("#live-status");
 let lastAnswer = new Date();
 let asking = false;
+let again = false;
+let told = false;
 
 async function refresh() {
+  again = asking;
   if (asking || document.hidden) return;
   asking = true;
   try {
@@ -23,6 +28,14 @@ async function refresh() {
   } finally {
     asking = false;
   }
+  if (again) refresh();
+}
+
+function listen() {
+  const stream = new EventSource("/api/v1/worklist/events");
+  stream.addEventListener("open", () => { told = true; });
+  stream.addEventListener("error", () => { told = false; });
+  stream.addEventListener("changed", refresh);
 }
 
 function say(text, stale) {
@@ -76,5 +89,7 @@ function step(event) {
 
 document.addEventListener("keydown", step);
 document.addEventListener("visibilitychange", refresh);
-setInterval(refresh, PERIOD_MS);
+document.addEventListener("worklist-changed", refresh);
+setInterval(() => { if (!told || Date.now() - lastAnswer > TOLD_PERIOD_MS) refresh(); }, PERIOD_MS);
+listen();
 refresh();
