@@ -43,8 +43,11 @@ from cxr_node.reasoning.transformers_model import TransformersModel, load_model
 SHAPES = (
     ("ChestX-Reasoner's, 448 px", Family.CHESTX_REASONER, Architecture.QWEN2_VL, 448),
     ("NV-Reason's, 476 px", Family.NV_REASON_CXR, Architecture.QWEN2_5_VL, 476),
-    ("NV-Reason's, 1008 px", Family.NV_REASON_CXR, Architecture.QWEN2_5_VL, 1008),
+    ("any Qwen2.5-VL instruct, 1008 px", Family.INSTRUCT, Architecture.QWEN2_5_VL, 1008),
 )
+"""The largest picture that each family's profile lets through."""
+LENGTHS = (24, 128, 400)
+"""Tokens; NV-Reason's training punishes traces of fewer than 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def _request(image: PreparedImage, kind: ReadingKind) -> Request:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--answers", type=int, nargs="*", default=[24, 128])
+    parser.add_argument("--answers", type=int, nargs="*", default=LENGTHS)
     parser.add_argument("--phantoms", type=int, default=10)
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--only", choices=("embedded", "published"))
