@@ -16,7 +16,13 @@ from cxr_node.config_housekeeping import RetentionSection
 from cxr_node.config_messaging import MessageDestination, WebhookSection
 from cxr_node.config_priors import PriorsSection
 from cxr_node.config_section import Section, private_url
-from cxr_node.config_security import TlsSection, TokenSection, WebSection, checked_networks
+from cxr_node.config_security import (
+    AuditSection,
+    TlsSection,
+    TokenSection,
+    WebSection,
+    checked_networks,
+)
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 from cxr_node.domain.results import ResultKind
@@ -237,6 +243,7 @@ class Configuration(Section):
     retention: RetentionSection = RetentionSection()
     web: WebSection = WebSection()
     token: tuple[TokenSection, ...] = ()
+    audit: AuditSection = AuditSection()
     webhook: tuple[WebhookSection, ...] = ()
     templates: TemplatesSection = TemplatesSection()
     log: LogSection = LogSection()
@@ -246,7 +253,7 @@ class Configuration(Section):
         names = [*(peer.name for peer in self.peer), *(told.name for told in self.told)]
         if len(names) != len(set(names)):
             raise ValueError("two peers share one name")
-        wants_tls = self.listener.tls or any(peer.tls for peer in self.peer)
+        wants_tls = self.listener.tls or self.audit.host or any(peer.tls for peer in self.peer)
         if wants_tls and not self.tls.complete:
             raise ValueError("TLS needs tls.certificate_file, tls.key_file and tls.ca_file")
         if unknown := {s.peer for s in self.priors.source if s.peer} - {p.name for p in self.peer}:

@@ -48,7 +48,7 @@ class TokenSection(Section):
     """Somebody who may use pages and API with a token; the node keeps its digest alone."""
 
     name: str = Field(min_length=1, max_length=64, description="who or what uses it; for the audit")
-    role: Role = Field(description="viewer, reader or operator")
+    role: Role = Field(description="viewer, reader, operator or archive")
     sha256: str = Field(
         pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the token; see `cxr-node token`"
     )
@@ -84,3 +84,13 @@ class WebSection(Section):
         if bool(self.certificate_file) != bool(self.key_file):
             raise ValueError("certificate_file and key_file belong together")
         return self
+
+
+class AuditSection(Section):
+    """The repository that is told of what happens, over syslog inside mutual TLS ([tls])."""
+
+    host: str = Field("", description="audit repository; empty keeps the trail on this node")
+    port: int = Field(6514, ge=1, le=65535, description="its port for syslog over TLS")
+    tls_subject: str = Field("", description="name in its certificate; empty means host")
+    source: str = Field("", description="name of this node as source; empty is node.ae_title")
+    timeout_seconds: float = Field(10.0, gt=0, le=120, description="limit of each network wait")

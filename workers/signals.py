@@ -13,17 +13,23 @@ from celery.signals import (
 
 from cxr_node.audit import log
 from cxr_node.domain.events import Event, emit
+from cxr_node.entry.audit_wiring import AuditTrail
 from cxr_node.entry.stations import Stations
+from cxr_node.entry.wiring import Node, open_bell
 from workers.app import configuration
 
 _open: Stations | None = None
+_trail: AuditTrail | None = None
 
 
 def stations() -> Stations:
     """The open node of this process, opened on first use."""
-    global _open
+    global _open, _trail
     if _open is None:
-        _open = Stations.open(configuration())
+        chosen = configuration()
+        node = Node(chosen, open_bell(chosen))
+        _open, _trail = Stations(node), AuditTrail(node)
+        _trail.start()
         emit(Event.WORKER_STARTED, kind="celery")
     return _open
 
@@ -40,8 +46,9 @@ def configure(**_: Any) -> None:
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close(**_: Any) -> None:
     """Close database connections and the decoder child."""
-    global _open
-    if _open is not None:
+    global _open, _trail
+    if _open is not None and _trail is not None:
+        _trail.stop()
         _open.close()
-        _open = None
+        _open = _trail = None
         emit(Event.WORKER_STOPPED, kind="celery")

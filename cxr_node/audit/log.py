@@ -100,7 +100,8 @@ class _EventLines(structlog.stdlib.ProcessorFormatter):
     def _line(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         record: Any = event["_record"]
         fields = {
-            _plain(str(name)): self._safe(value) for name, value in record.event_fields.items()
+            _plain(str(name)): safe_value(value, self._key)
+            for name, value in record.event_fields.items()
         }
         head = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -109,16 +110,18 @@ class _EventLines(structlog.stdlib.ProcessorFormatter):
         }
         return head | fields | head
 
-    def _safe(self, value: object) -> object:
-        if isinstance(value, Uid):
-            return digest(value.text, self._key)
-        if isinstance(value, StrEnum):
-            return value.value
-        if isinstance(value, str):
-            return digest(value, self._key) if _LIKE_A_UID.fullmatch(value) else _plain(value)
-        if isinstance(value, float):
-            return value if math.isfinite(value) else None
-        return value if value is None or isinstance(value, int) else REDACTED
+
+def safe_value(value: object, key: bytes) -> object:
+    """What may be written of a field: numbers, plain names, digests of UIDs; else a mark."""
+    if isinstance(value, Uid):
+        return digest(value.text, key)
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, str):
+        return digest(value, key) if _LIKE_A_UID.fullmatch(value) else _plain(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, int) else REDACTED
 
 
 def _plain(text: str) -> str:

@@ -16,6 +16,7 @@ from cxr_node.domain.errors import CxrNodeError
 from cxr_node.domain.findings import FindingKind
 from cxr_node.entry import (
     access,
+    audit_export,
     audit_verbs,
     canary_verbs,
     commission_verbs,
@@ -105,6 +106,9 @@ def check(
 
 
 app.command(epilog="Example: cxr-node token --name 'ward 3' --role viewer")(access.token)
+app.command("export-audit", epilog="Example: cxr-node export-audit --out audit.jsonl --verify")(
+    audit_export.export_audit
+)
 
 
 @app.command(epilog="Example: cxr-node doctor --config /etc/cxr-node.toml")

@@ -17,6 +17,7 @@ from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Doorbell
 from cxr_node.entry.access import access_of, https_of
+from cxr_node.entry.audit_wiring import AuditTrail
 from cxr_node.entry.bells import LocalBell
 from cxr_node.entry.health import Health
 from cxr_node.entry.loops import Loop
@@ -60,6 +61,7 @@ class EmbeddedNode:
         self._loops = self._build_loops()
         self._health = Health(self.node, self._loops, self._workers)
         self._web: WebServer | None = None
+        self._audit: AuditTrail | None = None
         self.dicom_port = 0
         self.web_port = 0
 
@@ -100,6 +102,8 @@ class EmbeddedNode:
         """Start everything; workers load their model while the listener already answers."""
         node = self.node
         node.db.migrate()
+        self._audit = AuditTrail(node, tells=True)
+        self._audit.start()
         node.spool.sweep_partials()
         emit(Event.NODE_STARTED, model=node.identity.digest[:12], templates=node.templates.version)
         for worker in self._workers:
@@ -163,8 +167,10 @@ class EmbeddedNode:
             loop.stop()
         for worker in (*self._workers, *((self._shadow,) if self._shadow else ())):
             worker.stop()
-        self.node.close()
         emit(Event.NODE_STOPPED)
+        if self._audit is not None:
+            self._audit.stop()
+        self.node.close()
 
 
 def run_until_signalled(node: EmbeddedNode) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Self
 
-from cxr_node.config import Configuration
-from cxr_node.entry.wiring import Node, open_bell
+from cxr_node.entry.wiring import Node
 from cxr_node.store.jobs import JobKind
 
 
@@ -21,11 +19,6 @@ class Stations:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._ending = threading.Event()
-
-    @classmethod
-    def open(cls, config: Configuration) -> Self:
-        """A node of its own for a worker process."""
-        return cls(Node(config, open_bell(config)))
 
     def read_batch(self, more: Callable[[], bool] = lambda: True) -> int:
         """Triage and read jobs while they come and ``more`` says so; loads the model first."""

@@ -15,6 +15,7 @@ from types import FrameType
 from cxr_node.config import Configuration
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit
+from cxr_node.entry.audit_wiring import AuditTrail
 from cxr_node.entry.stations import Stations
 from cxr_node.entry.wiring import Node, open_bell
 
@@ -63,6 +64,8 @@ def run_worker(config: Configuration, *, attached: bool, shadow: bool = False) -
     node = Node(config, open_bell(config))
     stations = Stations(node)
     kind = "shadow" if shadow else "read"
+    trail = AuditTrail(node)
+    trail.start()
     try:
         if shadow:
             os.nice(_SHADOW_NICENESS)
@@ -74,6 +77,7 @@ def run_worker(config: Configuration, *, attached: bool, shadow: bool = False) -
             if not _read(stations, parent, shadow):
                 parent.wait(config.jobs.poll_seconds)
     finally:
+        trail.stop()
         stations.close()
         emit(Event.WORKER_STOPPED, kind=kind)
 

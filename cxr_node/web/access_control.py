@@ -62,6 +62,12 @@ def signed_in(request: Request) -> bool:
     return principal is not None and principal.by is not SignIn.THIS_MACHINE
 
 
+def user_of(request: Request) -> str:
+    """What the audit calls whoever asks."""
+    principal = principal_of(request)
+    return principal.name if principal else ""
+
+
 class AccessControl:
     """ASGI middleware around everything that is routed."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.exceptions import HTTPException
 
+from cxr_node.domain.events import Event, emit
 from cxr_node.domain.ports import Clock
+from cxr_node.web.access_control import user_of
 from cxr_node.web.documents import Problem, StudyDocument, Worklist, WorklistItem
 from cxr_node.web.pages import parsed_uid
 from cxr_node.web.source import PageSource
@@ -38,10 +40,12 @@ def routes(source: PageSource, clock: Clock) -> APIRouter:
         summary="One study with its reading, objects and deliveries",
         responses={404: {"model": Problem, "description": "no such study"}},
     )
-    def study(study_uid: _StudyUid) -> StudyDocument:
-        page = source.study(parsed_uid(study_uid))
+    def study(study_uid: _StudyUid, request: Request) -> StudyDocument:
+        uid = parsed_uid(study_uid)
+        page = source.study(uid)
         if page is None:
             raise HTTPException(404)
+        emit(Event.STUDY_VIEWED, study=uid, user=user_of(request))
         return StudyDocument.of(page)
 
     return router

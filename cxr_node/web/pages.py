@@ -10,12 +10,13 @@ from starlette.responses import HTMLResponse, Response
 
 from cxr_node.domain.amendment import PersonRole
 from cxr_node.domain.errors import MalformedUid
+from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Clock
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import VisibleState
 from cxr_node.web import study_view, words
-from cxr_node.web.access_control import signed_in
+from cxr_node.web.access_control import signed_in, user_of
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource, StudyPage
 from cxr_node.web.study_pictures import pictures
@@ -59,9 +60,11 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
 
     @router.get("/studies/{study_uid}")
     def study_page(study_uid: str, request: Request) -> HTMLResponse:
-        page = source.study(parsed_uid(study_uid))
+        study = parsed_uid(study_uid)
+        page = source.study(study)
         if page is None:
             raise HTTPException(404)
+        emit(Event.STUDY_VIEWED, study=study, user=user_of(request))
         values = {**_study_values(page, clock), "writable": writable}
         return render("study.html", {**values, "signed_in": signed_in(request)})
 

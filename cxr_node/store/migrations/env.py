@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from cxr_node.store import schema_audit  # noqa: F401 - registers its tables
 from cxr_node.store.schema_desk import Base
 
 context.configure(
