@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cxr_node.config_housekeeping import RetentionSection
-from cxr_node.config_messaging import MessageDestination, WebhookSection
+from cxr_node.config_messaging import MessagingTables
 from cxr_node.config_priors import PriorsSection
 from cxr_node.config_section import Section, private_url
 from cxr_node.config_security import (
@@ -220,7 +220,7 @@ class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
 
 
-class Configuration(Section):
+class Configuration(MessagingTables):
     """The whole file. Empty is a working embedded node that knows no peer."""
 
     node: NodeSection = NodeSection()
@@ -244,7 +244,6 @@ class Configuration(Section):
     web: WebSection = WebSection()
     token: tuple[TokenSection, ...] = ()
     audit: AuditSection = AuditSection()
-    webhook: tuple[WebhookSection, ...] = ()
     templates: TemplatesSection = TemplatesSection()
     log: LogSection = LogSection()
 
@@ -299,11 +298,6 @@ class Configuration(Section):
     @property
     def destinations(self) -> tuple[PeerSection, ...]:
         return tuple(peer for peer in self.peer if peer.receives_results)
-
-    @property
-    def told(self) -> tuple[MessageDestination, ...]:
-        """Who is told of results in messages."""
-        return (*self.webhook,)
 
 
 def _with_password(url: str, file: str, key: str) -> str:

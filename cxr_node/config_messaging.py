@@ -94,3 +94,16 @@ class OrdersSection(Section):
         if self.client_ca_file and not self.certificate_file:
             raise ValueError("client_ca_file needs certificate_file")
         return self
+
+
+class MessagingTables(Section):
+    """The tables of this file, as part of the configuration."""
+
+    webhook: tuple[WebhookSection, ...] = ()
+    hl7: tuple[Hl7Section, ...] = ()
+    orders: OrdersSection = OrdersSection()
+
+    @property
+    def told(self) -> tuple[MessageDestination, ...]:
+        """Who is told of results in messages."""
+        return (*self.webhook, *self.hl7)

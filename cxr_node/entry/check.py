@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from cxr_node.config import Configuration
 from cxr_node.domain.errors import CxrNodeError, ModelRefused
+from cxr_node.entry.messaging_wiring import order_listener
 from cxr_node.entry.model_tables import acknowledged_words
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.reasoning.acknowledgement import acknowledgement
@@ -123,6 +124,7 @@ def _ports(config: Configuration) -> Iterator[str]:
     for name, host, port in (
         ("listener.port", config.listener.host, config.listener.port),
         ("web.port", config.web.host, config.web.port),
+        ("orders.port", config.orders.host, config.orders.port),
     ):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,6 +144,8 @@ def _parts(node: Node) -> Iterator[str]:
         ("shadow.path", lambda: _look_at_shadow(node.config)),
         ("templates.path", lambda: node.templates),
         ("spool", node.spool.check_room),
+        ("destinations", lambda: node.destinations),
+        ("orders", lambda: order_listener(config=node.config, db=node.db, clock=node.clock)),
         ("database.url", node.db.migrate),
     ):
         try:

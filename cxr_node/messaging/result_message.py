@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cxr_node.config_messaging import CharacterSet, Hl7Section
@@ -196,8 +196,8 @@ class _Oru:
 
 def _segment(
     name: str,
-    fields: dict[int, Field],
-    repeated: dict[int, Sequence[Field]] | None = None,
+    fields: Mapping[int, Field],
+    repeated: Mapping[int, Sequence[Field]] | None = None,
 ) -> str:
     """A segment with its fields at their numbers; trailing empty ones are left out."""
     written = {number: _written(value) for number, value in fields.items()}

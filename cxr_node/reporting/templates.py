@@ -23,6 +23,8 @@ PRIORITY = "priority/default.yaml"
 ORDER = "priority/order.yaml"
 CRITICAL = "priority/critical.yaml"
 _FIXED = (CODES, PRIORITY, ORDER, CRITICAL)
+MESSAGES = "messages/"
+"""Where the mappings of messages stand; a site may have more of them than are shipped."""
 _WORDING = re.compile(r"wording\.([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)\.yaml")
 _PLACE = re.compile(r"Value error, ([a-z_]+(?:\.[a-z0-9_]+)*): ")
 
@@ -75,6 +77,15 @@ def load_templates(override: Path | None = None, language: str = "en") -> Templa
     )
 
 
+def load_file(name: str, model: type[Model], override: Path | None = None) -> Model:
+    """One further file, such as ``messages/oru.yaml``, with what the site's says otherwise.
+
+    Raises :class:`ConfigurationError` naming file, line and reason.
+    """
+    sources = _sources(name, _overrides(override))
+    return _parse(model, _together(sources), sources)
+
+
 def _sources(name: str, site: dict[str, Path]) -> list[Source]:
     """The site's file, then the shipped one; either may be missing, not both."""
     found = []
@@ -84,7 +95,7 @@ def _sources(name: str, site: dict[str, Path]) -> list[Source]:
     if shipped.is_file():
         found.append(read_source(shipped.read_bytes(), f"sr_templates/{name}"))
     if not found:
-        raise ConfigurationError(f"templates.language: there is no {name}, shipped or of the site")
+        raise ConfigurationError(f"templates: there is no {name}, shipped or of the site")
     return found
 
 
@@ -103,7 +114,7 @@ def _overrides(folder: Path | None) -> dict[str, Path]:
         raise ConfigurationError(f"{folder}: the folder of template overrides does not exist")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.yaml")}
     for name, path in sorted(found.items()):
-        if name not in _FIXED and not _WORDING.fullmatch(name):
+        if name not in _FIXED and not _WORDING.fullmatch(name) and not name.startswith(MESSAGES):
             known = f"{', '.join(_FIXED)}, {wording_file('<language>')}"
             raise ConfigurationError(f"{path}: overrides nothing; known are {known}")
     return found

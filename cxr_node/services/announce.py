@@ -20,6 +20,7 @@ from cxr_node.domain.notice import (
     NotedFinding,
     NotedModel,
     NotedObject,
+    NotedOrder,
     NotedPerson,
     Notice,
     NoticeEvent,
@@ -31,9 +32,10 @@ from cxr_node.reporting.codes import CodeEntry
 from cxr_node.reporting.narrative import conclusion, phrase
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.prioritise import PERSON_RULE
-from cxr_node.store import outbox
+from cxr_node.store import orders, outbox
 from cxr_node.store.database import Database
 from cxr_node.store.schema import RevisionRow, StudyRow
+from cxr_node.store.schema_orders import OrderRow
 from cxr_node.store.worklist import patient_facts, study_facts
 
 KIND = "notice-"
@@ -137,6 +139,7 @@ class Announcer:
         with self._db.read() as session:
             revision = session.get_one(RevisionRow, revision_pk)
             study = session.get_one(StudyRow, revision.study_pk)
+            ordered = orders.order_of(session, study)
         decides = decision.rule == PERSON_RULE or RANK[decision.priority] >= study.priority_rank
         said = (reading.model.digest, decision.priority.value, len(reports))
         names = (self._site_key, study.study_uid, revision.number, event.value, *said)
@@ -162,6 +165,7 @@ class Announcer:
             reports=tuple(reports),
             acr_category=reading.advice.acr_category if reading.advice else None,
             person=_person(reading),
+            order=_order(ordered),
             phantom=study.quality_control,
         )
 
@@ -174,6 +178,21 @@ def _model(reading: Reading) -> NotedModel:
         manufacturer=model.manufacturer,
         device_uid=model.device_uid,
         outside_intended_use=reading.outside_intended_use,
+    )
+
+
+def _order(row: OrderRow | None) -> NotedOrder | None:
+    if row is None:
+        return None
+    named = row.procedure_code or row.procedure_text
+    return NotedOrder(
+        placer_number=row.placer_number,
+        filler_number=row.filler_number,
+        procedure=Coded(row.procedure_scheme, row.procedure_code, row.procedure_text)
+        if named
+        else None,
+        patient_class=row.patient_class,
+        priority=row.priority,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import hl7
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cxr_node.domain.errors import MessageRefused, NotConformant
+from cxr_node.domain.errors import ConfigurationError, MessageRefused, NotConformant
 from cxr_node.domain.orders import Heard, OrderState
 from cxr_node.domain.policy import PatientClass
 from cxr_node.domain.priority import Priority
@@ -21,6 +22,7 @@ from cxr_node.messaging.hl7_text import CODECS, decoded, encoded, escaped, unesc
 from cxr_node.messaging.order_mapping import OrderMapping
 from cxr_node.messaging.order_messages import OrderReader
 from cxr_node.messaging.person_names import to_pn, to_xpn
+from cxr_node.reporting.templates import load_file
 from tests.hl7_orders import a08, a40, header, message, omi, orm, pid, shipped_mapping
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -248,3 +250,15 @@ def test_bytes_that_are_no_message_are_answered_all_the_same() -> None:
     refusal = MessageRefused("AE", 102, "MSH", "the message cannot be split")
     reply = hl7.parse(acknowledgement(None, NOW, refusal).decode())
     assert str(reply.segment("MSA")[1]) == "AE"
+
+
+def test_a_site_says_only_what_differs(tmp_path: Path) -> None:
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    (folder / "orders.yaml").write_text("order: {reason: [ZRX-4.2]}\n")
+    site = load_file("messages/orders.yaml", OrderMapping, tmp_path)
+    assert site.order.reason == ("ZRX-4.2",)
+    assert site.order.accession_number == shipped_mapping().order.accession_number
+    (folder / "orders.yaml").write_text("order: {reason: [ZRX]}\n")
+    with pytest.raises(ConfigurationError, match=r"orders\.yaml:1"):
+        load_file("messages/orders.yaml", OrderMapping, tmp_path)

@@ -27,6 +27,7 @@ from cxr_node.reporting.priority_rules import PriorityPolicy
 from cxr_node.reporting.templates import (
     CODES,
     CRITICAL,
+    MESSAGES,
     ORDER,
     PRIORITY,
     load_templates,
@@ -82,6 +83,7 @@ def put(folder: Path, name: str, content: Any) -> Path:
 def test_the_shipped_files_are_all_known() -> None:
     root = Path(str(resources.files("sr_templates")))
     known = {CODES, PRIORITY, ORDER, CRITICAL, *map(wording_file, LANGUAGES)}
+    known |= {f"{MESSAGES}orders.yaml", f"{MESSAGES}oru.yaml"}
     assert {p.relative_to(root).as_posix() for p in root.rglob("*.yaml")} == known
 
 
