@@ -23,6 +23,7 @@ from cxr_node.config_security import (
     WebSection,
     checked_networks,
 )
+from cxr_node.config_series import USUAL_SERIES, SeriesSection
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.domain.identifiers import AETitle
 from cxr_node.domain.results import ResultKind
@@ -74,6 +75,9 @@ class PeerSection(Section):
     )
     objects: tuple[ResultKind, ...] = Field(
         (ResultKind.PAGE,), description="what it gets besides: page, pdf, key-object, gsps, seg"
+    )
+    series: SeriesSection = Field(
+        USUAL_SERIES, description="Series Descriptions of what it gets ([peer.series])"
     )
 
     _check_ae = field_validator("ae_title")(_ae)

@@ -16,14 +16,14 @@ from cxr_node.domain.priority import is_flag
 from cxr_node.domain.results import AnatomyMask, ResultKind
 from cxr_node.reporting.encapsulated_pdf import encapsulated_pdf
 from cxr_node.reporting.key_objects import key_objects
-from cxr_node.reporting.measurement_report import ReportRequest
+from cxr_node.reporting.measurement_report import ReportRequest, described
 from cxr_node.reporting.page.content import page_content
 from cxr_node.reporting.page.layout import lay_out
 from cxr_node.reporting.page.marks import Page
 from cxr_node.reporting.page.pdf import paint_pdf
 from cxr_node.reporting.page.raster import paint
 from cxr_node.reporting.presentation_state import presentation_states
-from cxr_node.reporting.result_series import ResultSeries
+from cxr_node.reporting.result_series import ResultSeries, ResultSource
 from cxr_node.reporting.secondary_capture import secondary_capture
 from cxr_node.reporting.segmentation import segmentations
 
@@ -73,13 +73,8 @@ class _Companions:
         return lay_out(page_content(self._request, self._pictures))
 
     def _series(self, kind: ResultKind) -> ResultSeries:
-        words = self._request.templates.wording.series
-        priority = self._request.decision.priority.value
-        described = {
-            ResultKind.PAGE: words.page,
-            ResultKind.PDF: words.pdf,
-            ResultKind.KEY_OBJECT: words.key_object.format(priority=priority),
-            ResultKind.PRESENTATION_STATE: words.presentation_state,
-            ResultKind.SEGMENTATION: words.segmentation,
-        }
-        return ResultSeries(self._request, kind, described[kind])
+        return ResultSeries(self._source, kind, described(self._request, kind.value))
+
+    @cached_property
+    def _source(self) -> ResultSource:
+        return ResultSource(self._request)

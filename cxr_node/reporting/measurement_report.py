@@ -21,11 +21,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from cxr_node import __version__
 from cxr_node.config import SrProfile
+from cxr_node.config_series import USUAL_SERIES, SeriesObject, SeriesSection
 from cxr_node.domain.assessment import Assessment
 from cxr_node.domain.errors import NotConformant
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import Uid, result_uid
-from cxr_node.domain.priority import PriorityDecision, is_flag
+from cxr_node.domain.priority import PriorityDecision
 from cxr_node.reporting import content_items as item
 from cxr_node.reporting.amended import (
     amendment_items,
@@ -45,9 +46,9 @@ from cxr_node.reporting.patient_study import (
     read_header,
     recorded_at,
 )
-from cxr_node.reporting.person_words import series_words
 from cxr_node.reporting.pixel_spacing import pixel_spacing
 from cxr_node.reporting.report_context import ReportContext
+from cxr_node.reporting.series_descriptions import series_description, variant
 from cxr_node.reporting.templates import Templates
 from cxr_node.reporting.text import clean_name, fit
 
@@ -74,6 +75,8 @@ class ReportRequest:
     sr_profile: SrProfile = "viewer"
     station_name: str = "CXR-NODE"
     site_key: str = ""
+    series: SeriesSection = USUAL_SERIES
+    """What the objects are called where they go to."""
     assessments: tuple[Assessment, ...] = ()
     """What persons think of the findings of this study's readings, oldest first."""
 
@@ -103,7 +106,7 @@ def build_report(request: ReportRequest) -> Dataset:
         content_time=created.time(),
         series_date=created.date(),
         series_time=created.time(),
-        series_description=clean_name(_series_description(request)),
+        series_description=described(request, "sr"),
         content_qualification="RESEARCH",
         coding_schemes=[_private_scheme(request.templates)],
     )
@@ -211,11 +214,10 @@ def _private_scheme(templates: Templates) -> CodingSchemeIdentificationItem:
     )
 
 
-def _series_description(request: ReportRequest) -> str:
-    markers = request.templates.wording.markers
-    if is_flag(request.decision.priority):
-        return markers.flagged.format(priority=request.decision.priority.value)
-    return series_words(request.reading, request.templates.wording) or markers.read
+def described(request: ReportRequest, kind: SeriesObject) -> str:
+    """Series Description of one kind of object made of the request."""
+    wording = request.templates.wording
+    return series_description(kind, request.reading, request.decision, wording, request.series)
 
 
 def _evidence(reading: Reading, study: Uid) -> list[Dataset]:
@@ -265,4 +267,5 @@ def _report_uid(request: ReportRequest, study: Uid, previous: list[Dataset]) -> 
         __version__,
         hashlib.sha256(content.encode("utf-8")).hexdigest(),
         *(str(earlier.SOPInstanceUID) for earlier in previous),
+        *filter(None, [variant(request.series)]),
     )

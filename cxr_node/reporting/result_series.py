@@ -23,7 +23,8 @@ from cxr_node.domain.results import ResultKind
 from cxr_node.reporting.equipment import MODEL_NAME, identify, manufacturer_of
 from cxr_node.reporting.measurement_report import ReportRequest
 from cxr_node.reporting.patient_study import carry, character_sets, read_header, recorded_at
-from cxr_node.reporting.text import clean_name, fit
+from cxr_node.reporting.series_descriptions import variant
+from cxr_node.reporting.text import fit
 
 _NUMBERS = {
     ResultKind.PAGE: 9100,
@@ -39,20 +40,31 @@ _CARRIED = (
 )
 
 
-class ResultSeries:
-    """The series that one kind of object of one result goes into.
+class ResultSource:
+    """What every series of one result needs, read and computed once.
 
     Raises :class:`NotConformant` if the source names no study.
     """
 
-    def __init__(self, request: ReportRequest, kind: ResultKind, description: str) -> None:
+    def __init__(self, request: ReportRequest) -> None:
         self.request = request
+        self.header = read_header(request.sources[0])
+        self.study = Uid(str(self.header.get("StudyInstanceUID", "")))
+        self.created: datetime = recorded_at(self.header, request.built_at)
+        self.said = _digest(request)
+
+
+class ResultSeries:
+    """The series that one kind of object of one result goes into."""
+
+    def __init__(self, source: ResultSource, kind: ResultKind, description: str) -> None:
+        self.request = source.request
         self.kind = kind
-        self.description = clean_name(description)
-        self.source = read_header(request.sources[0])
-        self.study = Uid(str(self.source.get("StudyInstanceUID", "")))
-        self.created: datetime = recorded_at(self.source, request.built_at)
-        self._said = _digest(request)
+        self.description = description
+        self.source = source.header
+        self.study = source.study
+        self.created = source.created
+        self._said = source.said
 
     def instance_uid(self, about: str = "") -> str:
         """UID of the object of this series that speaks of ``about`` (an image, say)."""
@@ -124,6 +136,7 @@ class ResultSeries:
             __version__,
             self.description,
             self._said,
+            *filter(None, [variant(request.series)]),
         ).text
 
 

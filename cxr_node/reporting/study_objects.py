@@ -13,10 +13,12 @@ from pathlib import Path
 from pydicom import Dataset
 
 from cxr_node.config import PeerSection, SrProfile
+from cxr_node.config_series import SeriesSection
 from cxr_node.domain.ports import ImagePolicy, PreparedImage, SizePolicy
 from cxr_node.domain.results import AnatomyMask, ResultKind
 from cxr_node.reporting.companions import companions
 from cxr_node.reporting.measurement_report import ReportRequest, build_report
+from cxr_node.reporting.series_descriptions import variant
 
 REPORT_KINDS: Mapping[SrProfile, str] = {
     "viewer": "sr",
@@ -24,6 +26,8 @@ REPORT_KINDS: Mapping[SrProfile, str] = {
     "ohif-native": "sr-ohif",
 }
 """Kind of a Structured Report among the result objects, by its shape."""
+_VARIANT = "~"
+"""Stands between a kind and the short name of a destination's own words."""
 PAGE_PICTURE = ImagePolicy(SizePolicy.FIT, max_pixels=800_000, multiple=1)
 """The radiograph as it is wanted for the page, which shows it about 620 pixels wide."""
 
@@ -50,12 +54,29 @@ def build_objects(
     :class:`NotConformant` if the source names no study.
     """
     reports = _reports(request, destinations, predecessors)
-    wanted: dict[ResultKind, list[str]] = {}
+    wanted: dict[str, dict[ResultKind, list[str]]] = {}
+    words: dict[str, SeriesSection] = {}
     for peer in destinations:
+        called = variant(peer.series)
+        words[called] = peer.series
         for kind in dict.fromkeys(peer.objects):
-            wanted.setdefault(kind, []).append(peer.name)
-    beside = companions(request, wanted, pictures, masks)
-    return [*reports, *(StudyObject(kind, one, tuple(wanted[kind])) for kind, one in beside)]
+            wanted.setdefault(called, {}).setdefault(kind, []).append(peer.name)
+    beside = [
+        StudyObject(kind, made, tuple(names[kind]))
+        for called, names in wanted.items()
+        for kind, made in companions(replace(request, series=words[called]), names, pictures, masks)
+    ]
+    return [*reports, *beside]
+
+
+def report_kinds(destinations: Sequence[PeerSection]) -> list[str]:
+    """Kinds of the reports that these destinations have had or will have."""
+    return list(dict.fromkeys(kind for peer in destinations for kind in _kinds(peer)))
+
+
+def is_report(kind: str) -> bool:
+    """Whether this is the kind of a Structured Report."""
+    return kind.partition(_VARIANT)[0] in REPORT_KINDS.values()
 
 
 def shows_pictures(destinations: Sequence[PeerSection]) -> bool:
@@ -68,14 +89,27 @@ def _reports(
     destinations: Sequence[PeerSection],
     predecessors: Mapping[str, Path],
 ) -> list[StudyObject]:
-    """One report for each shape that is wanted; without a destination, the default shape."""
-    wanted: dict[SrProfile, list[str]] = {}
+    """One report for each shape and each name of it; without a destination, the usual one."""
+    wanted: dict[str, tuple[ReportRequest, list[str]]] = {}
     for peer in destinations:
         if peer.sr_profile != "none":
-            wanted.setdefault(peer.sr_profile, []).append(peer.name)
-    built = []
-    for profile, names in (wanted or {"viewer": []}).items():
-        kind = REPORT_KINDS[profile]
-        asked = replace(request, sr_profile=profile, predecessor=predecessors.get(kind))
-        built.append(StudyObject(kind, build_report(asked), tuple(names)))
-    return built
+            kind, *others = _kinds(peer)
+            earlier = next((predecessors[k] for k in (kind, *others) if k in predecessors), None)
+            asked = replace(
+                request, sr_profile=peer.sr_profile, series=peer.series, predecessor=earlier
+            )
+            wanted.setdefault(kind, (asked, []))[1].append(peer.name)
+    if not wanted:
+        kind = REPORT_KINDS["viewer"]
+        wanted[kind] = (replace(request, predecessor=predecessors.get(kind)), [])
+    return [
+        StudyObject(kind, build_report(asked), tuple(names))
+        for kind, (asked, names) in wanted.items()
+    ]
+
+
+def _kinds(peer: PeerSection) -> list[str]:
+    """Kind of a destination's report; then the one it had before its series had other words."""
+    usual = REPORT_KINDS["viewer" if peer.sr_profile == "none" else peer.sr_profile]
+    called = variant(peer.series)
+    return [f"{usual}{_VARIANT}{called}", usual] if called else [usual]

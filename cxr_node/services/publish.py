@@ -41,6 +41,8 @@ from cxr_node.reporting.study_objects import (
     REPORT_KINDS,
     StudyObject,
     build_objects,
+    is_report,
+    report_kinds,
     shows_pictures,
 )
 from cxr_node.reporting.templates import Templates
@@ -150,7 +152,7 @@ class Publish:
     ) -> Announced | None:
         if self._announcer is None:
             return None
-        reports = [made.noted for made in built if made.kind in REPORT_KINDS.values()]
+        reports = [made.noted for made in built if is_report(made.kind)]
         return self._announcer.report(claim.revision_pk, reading, decision, reports)
 
     def _gather(self, claim: Claim) -> _Inputs:
@@ -164,7 +166,7 @@ class Publish:
             study_pk, number = revision.study_pk, revision.number
             earlier = {
                 kind: Path(found.path)
-                for kind in REPORT_KINDS.values()
+                for kind in report_kinds(self._destinations) or REPORT_KINDS.values()
                 if (found := outbox.newest_object(session, study_pk, kind, number))
             }
             moments = studies.milestones(session, revision.id)

@@ -13,6 +13,7 @@ from pydicom.uid import (
 from sqlalchemy import select
 
 from cxr_node.config import PeerSection
+from cxr_node.config_series import SeriesSection
 from cxr_node.dicom.archive import ReceivingAE
 from cxr_node.domain.errors import LeaseLost
 from cxr_node.domain.results import ResultKind
@@ -144,3 +145,31 @@ def test_no_picture_is_made_for_destinations_that_want_none(station: Station) ->
     station.read_study()
     station.publish([peer("PACS", objects=FLAG)]).publish(station.claim())
     assert [made.kind for made in station.objects()] == ["sr", "key-object"]
+
+
+def test_destinations_with_words_of_their_own_get_one_object_of_each_kind(station: Station) -> None:
+    words = SeriesSection(flagged={"sr": "KI {priority}"})
+    more = SeriesSection(flagged={"sr": "KI {priority}", "page": "KI"})
+    peers = [peer("USUAL", objects=(ResultKind.PAGE,))]
+    peers += [
+        peer(name, objects=(ResultKind.PAGE,), series=series)
+        for name, series in (("OWN", words), ("MORE", more), ("TOO", more))
+    ]
+    station.read_study()
+    station.publish(peers).publish(station.claim())
+    with station.db.read() as session:
+        rows = session.execute(
+            select(DeliveryRow.destination, ResultObjectRow.path).join(
+                ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk
+            )
+        ).all()
+    got: dict[str, list[str]] = {}
+    for destination, path in rows:
+        got.setdefault(destination, []).append(dcmread(path).SeriesDescription)
+    assert got == {
+        "USUAL": ["AI TRIAGE STAT", "AI REPORT PAGE"],
+        "OWN": ["KI STAT", "AI REPORT PAGE"],
+        "MORE": ["KI STAT", "KI"],
+        "TOO": ["KI STAT", "KI"],
+    }
+    assert len(station.objects()) == 6
