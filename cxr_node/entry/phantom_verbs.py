@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from enum import StrEnum
 from importlib.util import find_spec
@@ -95,6 +96,33 @@ def make(
                 shown.append((caption(film), film.image))
     sheet(shown, 224, 7).save(out / "sheet.png", optimize=True)
     console.print(f"{n} cases in {out}: pictures, truth.jsonl, sheet.png", highlight=False)
+
+
+@app.command(epilog="Example: cxr-node phantom send --to ORTHANC@127.0.0.1:4242 --burst 20")
+def send(
+    to: Annotated[str, typer.Option(help="Receiver, as AE@host:port.")],
+    as_: Annotated[str, typer.Option("--as", help="Own application entity title.")] = "MODALITY",
+    burst: Annotated[int, typer.Option(min=0, help="Studies sent at once.")] = 0,
+    emergency_at: Annotated[
+        int, typer.Option(help="Place of the emergency in the burst; 0: none, -1: its middle.")
+    ] = -1,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between others; 0: none.")] = 0.0,
+    n: Annotated[int, typer.Option("--n", min=0, help="End after so many; 0: never.")] = 0,
+    seed: Annotated[int, typer.Option(min=-1, help="First seed; -1: by the clock.")] = -1,
+    size: Annotated[int, typer.Option(min=64, max=4096, help="Pixels across.")] = 512,
+) -> None:
+    """Send phantoms over DICOM as a modality does: a burst, then one every few seconds.
+
+    In the middle of the burst is a large pneumothorax. Prints a line for each study sent.
+    """
+    _need_torch()
+    from cxr_node.dicom.modality import Modality
+    from cxr_node.entry.phantom_sending import Pace, PhantomModality, receiver
+
+    place = (burst + 1) // 2 if emergency_at < 0 else emergency_at
+    start = int(time.time()) % 40_000_000 if seed < 0 else seed
+    modality = PhantomModality(Modality(as_, receiver(to)), console, size, start)
+    modality.run(Pace(burst=burst, emergency_at=place, every=every, number=n))
 
 
 @app.command("sheet", epilog="Example: cxr-node phantom sheet --out docs/images/phantoms.png")
