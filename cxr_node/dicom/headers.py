@@ -30,6 +30,7 @@ from cxr_node.domain.instance import (
 OWN_MODEL = "cxr-node"
 _OWN_MODALITIES = frozenset({"SR", "KO", "OT"})
 _DEFER_BYTES = 65_536
+_DEPARTMENT = ("CurrentPatientLocation", "RequestingService", "InstitutionalDepartmentName")
 
 
 def read_facts(
@@ -129,6 +130,7 @@ def _study(ds: Dataset) -> StudyFacts:
         study_time=values.text(ds, "StudyTime"),
         description=values.text(ds, "StudyDescription"),
         referring_physician=values.text(ds, "ReferringPhysicianName"),
+        department="; ".join(filter(None, (values.text(ds, name) for name in _DEPARTMENT))),
     )
 
 

@@ -45,6 +45,8 @@ class StudyFacts:
     study_time: str = ""
     description: str = ""
     referring_physician: str = ""
+    department: str = ""
+    """Where the patient is or was sent from, from all attributes that say so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -73,7 +73,7 @@ def load_templates(override: Path | None = None, language: str = "en") -> Templa
         order=_parse(OrderPolicy, contents[ORDER], loaded[ORDER]),
         critical=_parse(CriticalPolicy, contents[CRITICAL], loaded[CRITICAL]),
         version=digest(*said)[:16],
-        policy_version=f"{policy.version}+{digest(contents[PRIORITY])[:12]}",
+        policy_version=_policy_version(policy, contents[PRIORITY]),
     )
 
 
@@ -84,6 +84,21 @@ def load_file(name: str, model: type[Model], override: Path | None = None) -> Mo
     """
     sources = _sources(name, _overrides(override))
     return _parse(model, _together(sources), sources)
+
+
+def with_priority_rules(templates: Templates, file: Path) -> Templates:
+    """The same templates with ``file`` as the site's priority rules.
+
+    Raises :class:`ConfigurationError` naming file, line and reason.
+    """
+    found = [read_source(_read(file), str(file)), *_sources(PRIORITY, {})]
+    content = _together(found)
+    policy = _parse(PriorityPolicy, content, found)
+    return replace(templates, priority=policy, policy_version=_policy_version(policy, content))
+
+
+def _policy_version(policy: PriorityPolicy, content: object) -> str:
+    return f"{policy.version}+{digest(content)[:12]}"
 
 
 def _sources(name: str, site: dict[str, Path]) -> list[Source]:

@@ -23,6 +23,7 @@ from cxr_node.domain.findings import Reading, ReadingKind
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.notice import NotedObject
+from cxr_node.domain.policy import PatientClass
 from cxr_node.domain.ports import (
     Clock,
     Doorbell,
@@ -47,6 +48,7 @@ from cxr_node.reporting.study_objects import (
 )
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.announce import Announced, Announcer
+from cxr_node.services.circumstances import patient_class_of
 from cxr_node.services.prioritise import decide
 from cxr_node.store import jobs, outbox, readings, studies
 from cxr_node.store.assessments import assessments_behind
@@ -87,6 +89,7 @@ class _Inputs:
     """The newest object of each kind from an earlier revision."""
     read_at: datetime
     assessments: tuple[Assessment, ...]
+    patient_class: PatientClass
 
 
 class Publish:
@@ -127,7 +130,7 @@ class Publish:
         """Build and commit. Raises :class:`LeaseLost` when another worker holds the job;
         then nothing is recorded, and the files written are swept as orphans."""
         inputs = self._gather(claim)
-        decision = decide(inputs.reading, self._templates)
+        decision = decide(inputs.reading, self._templates, inputs.patient_class)
         built = self._objects(inputs, decision)
         told = self._announced(claim, inputs.reading, decision, built)
         progress()
@@ -178,6 +181,9 @@ class Publish:
                 predecessors=earlier,
                 read_at=moments.get(Milestone.READ_DONE) or self._clock.now(),
                 assessments=assessments_behind(session, revision.id),
+                patient_class=patient_class_of(
+                    session, session.get_one(StudyRow, study_pk), self._templates.priority
+                ),
             )
 
     def _objects(self, inputs: _Inputs, decision: PriorityDecision) -> list[BuiltObject]:
