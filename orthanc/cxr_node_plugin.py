@@ -185,7 +185,8 @@ def key_name(attribute: str) -> str:
     return "".join(part.capitalize() for part in attribute.split("_"))
 
 
-_SECRET = frozenset({"api_token"})
+_SECRET = frozenset({"api_token", "url", "public_url"})
+"""What may hold a password where somebody put it into the wrong place."""
 
 
 def settings_of(section: Any) -> Settings:
@@ -381,7 +382,8 @@ CREATE TABLE IF NOT EXISTS study (
     id TEXT PRIMARY KEY, uid TEXT NOT NULL DEFAULT '', state TEXT NOT NULL,
     turn INTEGER NOT NULL, due REAL NOT NULL, since REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '',
-    last_update TEXT NOT NULL DEFAULT '', asked INTEGER NOT NULL DEFAULT 1);
+    last_update TEXT NOT NULL DEFAULT '', asked INTEGER NOT NULL DEFAULT 1,
+    afresh INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS study_due ON study (state, turn, due);
 CREATE TABLE IF NOT EXISTS image (id TEXT PRIMARY KEY, study TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS image_study ON image (study);
@@ -478,6 +480,28 @@ class Ledger:
         found = self._rows("SELECT id FROM image WHERE study = ?", study)
         return frozenset(identifier for (identifier,) in found)
 
+    def again(self, study: str, now: float) -> None:
+        """Everything of the study is to be sent once more, now."""
+        self.wait(study, now, now)
+        with self._changing() as db:
+            db.execute(
+                "UPDATE study SET afresh = 1, attempts = 0, due = ? WHERE id = ?", (now, study)
+            )
+
+    def begin(self, study: str) -> frozenset[str]:
+        """The images that need not be sent: none where all is to be sent once more.
+
+        Decided here, by the one thread that sends, so that an order is not lost that comes
+        while the study is being sent.
+        """
+        with self._changing() as db:
+            db.execute(
+                "DELETE FROM image WHERE study IN (SELECT id FROM study WHERE id = ? AND afresh)",
+                (study,),
+            )
+            db.execute("UPDATE study SET afresh = 0 WHERE id = ?", (study,))
+        return self.images(study)
+
     def sent(self, entry: Entry, images: Iterable[str]) -> None:
         """The node has these images."""
         with self._changing() as db:
@@ -503,13 +527,12 @@ class Ledger:
                 (state, why, uid, due, entry.id),
             )
 
-    def forget(self, study: str, *, images_only: bool = False) -> None:
-        """The study was deleted, or a person wants it sent again."""
+    def forget(self, study: str) -> None:
+        """The study was deleted."""
         with self._changing() as db:
             db.execute("DELETE FROM image WHERE study = ?", (study,))
-            if not images_only:
-                db.execute("DELETE FROM study WHERE id = ?", (study,))
-                db.execute("DELETE FROM shown WHERE id = ?", (study,))
+            db.execute("DELETE FROM study WHERE id = ?", (study,))
+            db.execute("DELETE FROM shown WHERE id = ?", (study,))
 
     def forget_kept(self) -> None:
         """Other rules may decide otherwise."""
@@ -1109,7 +1132,7 @@ class Sender:
 
     def _handle(self, entry: Entry, study: Mapping[str, Any]) -> None:
         uid = str(study["MainDicomTags"].get("StudyInstanceUID", ""))
-        before = self._ledger.images(entry.id)
+        before = self._ledger.begin(entry.id)
         found = list(examined(study, self._rules, self._transport.node_aet, before))
         wanted = [image.id for image in found if image.verdict.send]
         if wanted:
@@ -1468,9 +1491,7 @@ class Routes:
         """Forget what was sent of a study and send it again, if the rules let it go."""
         plugin, study, _ = self._named(request)
         assert plugin.ledger is not None
-        now = time.time()
-        plugin.ledger.forget(study)
-        plugin.ledger.wait(study, now, now)
+        plugin.ledger.again(study, time.time())
         plugin.wake_sender()
         return {"ID": study, "Sending": WAITING}
 
