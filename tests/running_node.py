@@ -40,6 +40,8 @@ def _literal(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_literal(held)}' for key, held in value.items())}}}"
     return str(value) if isinstance(value, int | float) else f'"{value}"'
 
 

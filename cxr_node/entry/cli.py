@@ -26,7 +26,10 @@ from cxr_node.entry import (
     housekeeping_verbs,
     model_verbs,
     phantom_verbs,
+    policy_verbs,
     review_verbs,
+    ris_verbs,
+    switch_verbs,
     train_embedded,
     train_verbs,
 )
@@ -47,12 +50,15 @@ app.add_typer(phantom_verbs.app, name="phantom")
 app.add_typer(audit_verbs.audit_app, name="audit")
 app.add_typer(evaluate_verbs.app, name="evaluate")
 app.add_typer(canary_verbs.app, name="canary")
+app.add_typer(policy_verbs.app, name="policy")
 app.add_typer(delivery_verbs.app, name="deliveries")
 app.add_typer(dialogue_verbs.app, name="dialogues")
+app.add_typer(ris_verbs.app, name="ris")
 train_verbs.app.command(epilog=train_embedded.EXAMPLE)(train_embedded.embedded)
 app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
 commission_verbs.add_to(app)
+switch_verbs.add_to(app)
 housekeeping_verbs.add_to(app)
 
 

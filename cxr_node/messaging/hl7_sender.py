@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from dataclasses import dataclass
 
@@ -10,12 +9,11 @@ from cxr_node.config_messaging import Hl7Section
 from cxr_node.domain.delivery import Outcome, Parcel, Verdict
 from cxr_node.domain.errors import ConfigurationError, NotConformant
 from cxr_node.messaging.hl7_message import Message, read_message
-from cxr_node.messaging.mllp import BrokenFrame, FrameReader, framed
+from cxr_node.messaging.mllp import BrokenFrame, exchange
 from cxr_node.messaging.notice_files import read_notice
 from cxr_node.messaging.result_mapping import ResultMapping
 from cxr_node.messaging.result_message import control_id, result_message
 
-_LONGEST_ANSWER = 65_536
 _TAKEN = frozenset({"AA", "CA"})
 _LATER = frozenset({"204", "206", "207"})
 """Conditions (table 0357) that time may cure: unknown key, locked record, internal error."""
@@ -79,7 +77,13 @@ class Hl7Destination:
             return Outcome(Verdict.REFUSED, str(error))
         message = result_message(notice, self._section, self._mapping)
         try:
-            said = read_acknowledgement(self._exchange(message))
+            answer = exchange(
+                (self._section.host, self._section.port),
+                message,
+                seconds=self._section.timeout_seconds,
+                context=self._context,
+            )
+            said = read_acknowledgement(answer)
         except ssl.SSLError:
             return Outcome(Verdict.RETRY, "no TLS connection")
         except OSError as error:
@@ -89,26 +93,6 @@ class Hl7Destination:
         except NotConformant:
             return Outcome(Verdict.RETRY, "answered something that is no acknowledgement")
         return outcome_of(said, control_id(notice))
-
-    def _exchange(self, message: bytes) -> bytes:
-        section = self._section
-        seconds = section.timeout_seconds
-        with socket.create_connection((section.host, section.port), seconds) as plain:
-            connection = self._secured(plain)
-            with connection:
-                connection.sendall(framed(message))
-                reader = FrameReader(
-                    connection, longest=_LONGEST_ANSWER, seconds=seconds, idle_seconds=seconds
-                )
-                answer = reader.next()
-        if answer is None:
-            raise BrokenFrame("closed")
-        return answer
-
-    def _secured(self, plain: socket.socket) -> socket.socket:
-        if self._context is None:
-            return plain
-        return self._context.wrap_socket(plain, server_hostname=self._section.host)
 
 
 def _requesting(section: Hl7Section) -> ssl.SSLContext | None:

@@ -6,9 +6,11 @@ HL7 v2 Transport Specification, MLLP release 1.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 START, END, CARRIAGE_RETURN = 0x0B, 0x1C, 0x0D
+LONGEST_ANSWER = 65_536
 _CHUNK = 65_536
 _BETWEEN = b"\r\n\t "
 
@@ -96,3 +98,27 @@ class FrameReader:
             return self._connection.recv(_CHUNK)
         except TimeoutError as error:
             raise BrokenFrame(late) from error
+
+
+def exchange(
+    address: tuple[str, int],
+    message: bytes,
+    *,
+    seconds: float,
+    context: ssl.SSLContext | None = None,
+) -> bytes:
+    """Send one message on a connection of its own; what was answered.
+
+    ``seconds`` bounds each of connecting, waiting and the answer. Raises
+    :class:`BrokenFrame` and OSError.
+    """
+    with socket.create_connection(address, seconds) as plain:
+        connection = context.wrap_socket(plain, server_hostname=address[0]) if context else plain
+        with connection:
+            connection.sendall(framed(message))
+            answer = FrameReader(
+                connection, longest=LONGEST_ANSWER, seconds=seconds, idle_seconds=seconds
+            ).next()
+    if answer is None:
+        raise BrokenFrame("closed")
+    return answer

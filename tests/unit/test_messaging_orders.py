@@ -175,7 +175,7 @@ def test_the_explicit_null_is_nothing_said() -> None:
     assert _read(orm(reason='""')).orders[0].reason == ""
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(TEXT)
 def test_escaping_comes_back(text: str) -> None:
     said = escaped(text)
@@ -183,7 +183,7 @@ def test_escaping_comes_back(text: str) -> None:
     assert not set(said) & set("|^&~\r\n\x0b\x1c")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.text())
 def test_no_text_ends_a_field_or_the_message(text: str) -> None:
     data = encoded(escaped(text), "UNICODE UTF-8")
@@ -192,7 +192,7 @@ def test_no_text_ends_a_field_or_the_message(text: str) -> None:
     assert str(parsed.segment("OBX")[6]) == "end"
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(TEXT.filter(str.strip))
 def test_a_library_of_others_reads_our_escapes(text: str) -> None:
     checked = parse_message(
@@ -203,7 +203,7 @@ def test_a_library_of_others_reads_our_escapes(text: str) -> None:
     assert checked.obx.obx_6.value == "u"
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for candidate in (data, b"MSH|^~\\&|" + data, orm().encode() + data):
@@ -214,7 +214,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert heard.control_id
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["|", "^", "~", "\\", "&", "\r", "A", "PID", "ORC", "é", '""'])))
 def test_any_arrangement_of_delimiters_is_read_or_refused(parts: list[str]) -> None:
     data = (orm() + "".join(parts)).encode()
@@ -230,7 +230,7 @@ NAME = st.text(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(NAME, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_names_keep_their_parts_both_ways(groups: list[list[str]]) -> None:
     pn = "=".join("^".join(parts) for parts in groups)

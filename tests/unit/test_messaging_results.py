@@ -146,7 +146,7 @@ def test_a_way_of_writing_that_does_not_fit_is_left_out() -> None:
     assert [parts[0][0] for parts in pid.repetitions(5)] == ["Yamada"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.text())
 def test_no_text_of_a_model_breaks_the_message(text: str) -> None:
     notice = sample_notice(conclusion=text, priority_words=text)

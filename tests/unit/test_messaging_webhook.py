@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -126,6 +126,7 @@ def test_a_correction_says_who_without_a_name() -> None:
     assert "Smith" not in json.dumps(body)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_a_notice_comes_back_from_disk_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str
