@@ -96,7 +96,7 @@ def test_every_metric_and_no_other_is_named() -> None:
 def test_commands_that_pages_show_exist() -> None:
     verbs = get_command(app).commands  # type: ignore[attr-defined]
     pages = OPERATIONS + CONFORMANCE + (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"\bcxr-node ([a-z]+)\b(?! [a-z]*:)", pages))
+    shown = set(re.findall(r"\bcxr-node ([a-z-]+)\b(?! [a-z]*:)", pages))
     assert {"up", "check", "doctor", "replay", "model"} <= shown <= verbs.keys()
     groups = "|".join(name for name, verb in verbs.items() if hasattr(verb, "commands"))
     for group, verb in re.findall(rf"\bcxr-node ({groups}) ([a-z]+)\b", pages):
