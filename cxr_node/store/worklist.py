@@ -36,6 +36,9 @@ from cxr_node.store.schema import (
     StudyRow,
 )
 from cxr_node.store.schema_desk import CriticalResultRow, DeskRow
+from cxr_node.store.statements import among
+
+_SHOWN = (Milestone.LAST_IMAGE.value, Milestone.REPORTED.value)
 
 
 @dataclass
@@ -63,7 +66,7 @@ def worklist(
         keys = study_keys(session, view, limit)
     else:
         keys = list(session.scalars(select(StudyRow.id).filter_by(study_uid=study_uid)))
-    rows = session.execute(_newest_revisions().where(StudyRow.id.in_(keys)))
+    rows = session.execute(_newest_revisions().where(among(StudyRow.id, keys)))
     pairs = {study.id: (study, revision) for study, revision in rows}
     details = _details(session, list(pairs), [revision.id for _, revision in pairs.values()])
     return [_entry(*pairs[key], details, view) for key in keys if key in pairs]
@@ -100,15 +103,17 @@ def _details(session: Session, studies: list[int], revisions: list[int]) -> _Det
     found = _Details()
     for study_pk, view in session.execute(
         select(InstanceRow.study_pk, InstanceRow.view)
-        .where(InstanceRow.study_pk.in_(studies), InstanceRow.is_image, InstanceRow.reason == "")
+        .where(among(InstanceRow.study_pk, studies), InstanceRow.is_image, InstanceRow.reason == "")
         .order_by(InstanceRow.id)
     ):
         if view not in found.views[study_pk]:
             found.views[study_pk].append(view)
-    for moment in session.scalars(
-        select(MilestoneRow).where(MilestoneRow.revision_pk.in_(revisions))
+    for revision_pk, name, at in session.execute(
+        select(MilestoneRow.revision_pk, MilestoneRow.name, MilestoneRow.at).where(
+            among(MilestoneRow.revision_pk, revisions), MilestoneRow.name.in_(_SHOWN)
+        )
     ):
-        found.moments[moment.revision_pk, moment.name] = moment.at
+        found.moments[revision_pk, name] = at
     _add_findings(session, studies, found)
     _add_deliveries(session, revisions, found)
     _add_desk(session, studies, found)
@@ -116,9 +121,9 @@ def _details(session: Session, studies: list[int], revisions: list[int]) -> _Det
 
 
 def _add_desk(session: Session, studies: list[int], found: _Details) -> None:
-    rows = select(DeskRow).where(DeskRow.study_pk.in_(studies))
+    rows = select(DeskRow).where(among(DeskRow.study_pk, studies))
     found.desk = {row.study_pk: row for row in session.scalars(rows)}
-    flags = select(CriticalResultRow).where(CriticalResultRow.study_pk.in_(studies))
+    flags = select(CriticalResultRow).where(among(CriticalResultRow.study_pk, studies))
     for flag in session.scalars(flags.order_by(CriticalResultRow.id)):
         found.critical[flag.study_pk] = flag
 
@@ -129,7 +134,7 @@ def _add_findings(session: Session, studies: list[int], found: _Details) -> None
     for study_pk, present, review in session.execute(
         select(RevisionRow.study_pk, ReadingRow.present, ReadingRow.review)
         .join(RevisionRow, RevisionRow.id == ReadingRow.revision_pk)
-        .where(RevisionRow.study_pk.in_(studies))
+        .where(among(RevisionRow.study_pk, studies))
         .order_by(RevisionRow.number, full_last)
     ):
         found.findings[study_pk] = tuple(present.split())
@@ -137,17 +142,15 @@ def _add_findings(session: Session, studies: list[int], found: _Details) -> None
 
 
 def _add_deliveries(session: Session, revisions: list[int], found: _Details) -> None:
-    for revision_pk, row in session.execute(
-        select(ResultObjectRow.revision_pk, DeliveryRow)
+    row = DeliveryRow
+    told = (row.destination, row.state, row.attempts, row.last_status, row.last_error)
+    for revision_pk, to, state, attempts, status, error in session.execute(
+        select(ResultObjectRow.revision_pk, *told)
         .join(ResultObjectRow, ResultObjectRow.id == DeliveryRow.object_pk)
-        .where(ResultObjectRow.revision_pk.in_(revisions))
+        .where(among(ResultObjectRow.revision_pk, revisions))
         .order_by(DeliveryRow.id)
     ):
-        found.deliveries[revision_pk].append(
-            DeliveryStatus(
-                row.destination, row.state, row.attempts, row.last_status, row.last_error
-            )
-        )
+        found.deliveries[revision_pk].append(DeliveryStatus(to, state, attempts, status, error))
 
 
 def _entry(
