@@ -64,7 +64,6 @@ class FhirSection(MessageDestination):
 
     url: str = Field(description="base address of the server")
     token_file: str = Field("", description="file with its bearer token; empty sends none")
-    transactions: bool = Field(True, description="one transaction; false sends single requests")
 
     @field_validator("url")
     @classmethod
@@ -101,9 +100,10 @@ class MessagingTables(Section):
 
     webhook: tuple[WebhookSection, ...] = ()
     hl7: tuple[Hl7Section, ...] = ()
+    fhir: tuple[FhirSection, ...] = ()
     orders: OrdersSection = OrdersSection()
 
     @property
     def told(self) -> tuple[MessageDestination, ...]:
         """Who is told of results in messages."""
-        return (*self.webhook, *self.hl7)
+        return (*self.webhook, *self.hl7, *self.fhir)

@@ -9,10 +9,16 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from cxr_node.config import Configuration
-from cxr_node.config_messaging import Hl7Section, MessageDestination, WebhookSection
+from cxr_node.config_messaging import (
+    FhirSection,
+    Hl7Section,
+    MessageDestination,
+    WebhookSection,
+)
 from cxr_node.domain.delivery import Destination
 from cxr_node.domain.errors import ConfigurationError
 from cxr_node.domain.ports import Clock
+from cxr_node.messaging.fhir_sender import FhirDestination
 from cxr_node.messaging.hl7_sender import Hl7Destination
 from cxr_node.messaging.mllp_server import MllpServer
 from cxr_node.messaging.order_mapping import OrderMapping
@@ -40,6 +46,9 @@ def _destination(section: MessageDestination, config: Configuration, clock: Cloc
         return WebhookDestination(section, found, clock)
     if isinstance(section, Hl7Section):
         return Hl7Destination(section, _mapping(section.mapping, ResultMapping, config))
+    if isinstance(section, FhirSection):
+        found = secret("", section.token_file, f"fhir {section.name}: token")
+        return FhirDestination(section, found, clock)
     raise ConfigurationError(f"{section.name}: no such kind of destination")
 
 

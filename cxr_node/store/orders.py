@@ -152,10 +152,14 @@ def patient_class_of(session: Session, study: StudyRow) -> PatientClass:
     return PatientClass(order.patient_class) if order else PatientClass.UNKNOWN
 
 
-def ordered_rank(session: Session, study: StudyRow) -> int:
-    """How urgently the study was ordered: which is read first, and nothing about a flag."""
+def queue_rank(session: Session, study: StudyRow) -> int:
+    """The study's own place in the line for reading, or that of its order where it is higher.
+
+    How urgently a study was ordered decides what is read first; it makes no flag.
+    """
     order = order_of(session, study)
-    return RANK[Priority(order.priority)] if order else 0
+    ordered = RANK[Priority(order.priority)] if order else 0
+    return max(study.priority_rank, ordered)
 
 
 def hurry(session: Session, order: OrderFacts) -> None:

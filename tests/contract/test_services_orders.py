@@ -61,7 +61,7 @@ def test_an_order_is_kept_and_found_for_its_study(desk: OrderDesk, database: Dat
         assert found is not None and found.reason == "Sudden chest pain"
         assert orders.orders_of(session, [study])[study.id].id == found.id
         assert orders.patient_class_of(session, study) is PatientClass.EMERGENCY
-        assert orders.ordered_rank(session, study) == RANK[Priority.STAT]
+        assert orders.queue_rank(session, study) == RANK[Priority.STAT]
         assert orders.open_orders(session) == []
 
 
@@ -180,3 +180,15 @@ def test_an_update_changes_the_name_once(desk: OrderDesk, database: Database) ->
         study = session.get_one(StudyRow, key)
         assert (study.patient_name, study.birth_date) == ("Doe-Smith^Jane", "19700102")
         assert len(orders.changes_of(session, key)) == 1
+
+
+def test_what_was_ordered_urgently_is_read_first_and_is_no_flag(
+    desk: OrderDesk, database: Database
+) -> None:
+    assert _code(desk, orm(priority="S")) == "AA"
+    with database.begin() as session:
+        study = _add_study(session)
+        assert orders.queue_rank(session, study) == RANK[Priority.STAT]
+        assert study.priority == Priority.ROUTINE
+        plain = _add_study(session, uid="1.2.9", accession="ACC-9")
+        assert orders.queue_rank(session, plain) == RANK[Priority.ROUTINE]
