@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test check check-unit check-types check-contract check-style setup setup-dev peers clean
+.PHONY: help sandbox sandbox-down sandbox-test demo test check check-unit check-types check-contract check-style soak setup setup-dev peers clean
 
 help:
 	@echo 'make demo    set everything up, read a few studies and show where the reports lie'
@@ -12,6 +12,11 @@ help:
 	@echo 'make test    set up what the tests need, Debian packages included, and run them all'
 	@echo '             (ARGS=... is handed to pytest)'
 	@echo 'make check   formatting, lint, types, import contracts, unit and contract tests'
+	@echo 'make sandbox       a hospital in containers: PACS, node, worker, modality, viewer'
+	@echo '                   (make sandbox-down ends it and deletes its data)'
+	@echo 'make sandbox-test  build it, send a burst, kill parts of it, check from outside, remove it'
+	@echo 'make soak    send 2000 studies while everything is killed at random, then an account'
+	@echo '             (ARGS="--studies 200 --minutes 3 --seed 7" for a shorter one)'
 	@echo 'make clean   remove what the others made'
 	@echo 'PIP_ARGS=... is handed to every pip install; PYTHON=... names another interpreter'
 
@@ -39,6 +44,18 @@ check-style:
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports
+
+sandbox:
+	@.ci/sandbox.sh up
+
+sandbox-down:
+	@.ci/sandbox.sh down
+
+sandbox-test: setup-dev peers
+	@ARGS='$(ARGS)' .ci/sandbox.sh test
+
+soak: setup-dev peers
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 setup:
 	@PYTHON='$(PYTHON)' .ci/setup.sh model

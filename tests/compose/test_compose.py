@@ -1,0 +1,180 @@
+"""The composed hospital, from outside: a burst with an emergency, two crashes, every door.
+
+Runs by ``make sandbox-test`` alone, which builds the images first.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from cxr_node.dicom.worklist_scu import find_priorities
+from cxr_node.domain.priority import Priority
+from cxr_node.domain.study import StudyState
+from tests.ohif import drawing_browser, drawn_boxes, failed, open_report, study_page
+from tests.stack import Stack, docker, running_stack
+
+BURST, EMERGENCY_AT, LATER = 51, 26, 20
+SIZE = "--size=256"
+MEGABYTE = 1_000_000
+NODE_IMAGE = 400 * MEGABYTE
+READ_SECONDS = 420.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Study Instance UIDs in the order in which the PACS took them."""
+
+    studies: tuple[str, ...]
+    emergency: str
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    began = time.monotonic()
+    with running_stack() as found:
+        print(f"\nall healthy after {time.monotonic() - began:.0f} s")
+        yield found
+
+
+def finished(sending: subprocess.Popen[str], number: int) -> tuple[str, ...]:
+    """Wait for the modality; the studies that it sent."""
+    output, errors = sending.communicate(timeout=READ_SECONDS)
+    sent = tuple(line.split()[1] for line in output.splitlines() if line.startswith("sent "))
+    assert sending.returncode == 0 and len(sent) == number, output + errors
+    return sent
+
+
+def all_delivered(stack: Stack, sent: tuple[str, ...]) -> bool:
+    known = stack.studies()
+    return all(uid in known and known[uid].state is StudyState.DELIVERED for uid in sent)
+
+
+@pytest.fixture(scope="module")
+def burst(stack: Stack) -> Sent:
+    """The burst, read to its end."""
+    began = time.monotonic()
+    sending = stack.sending(f"--burst={BURST}", f"--emergency-at={EMERGENCY_AT}", "--seed=0", SIZE)
+    sent = finished(sending, BURST)
+    print(f"\n{BURST} studies in the PACS after {time.monotonic() - began:.0f} s")
+    stack.until(lambda: all_delivered(stack, sent), READ_SECONDS, "all read")
+    print(f"all read and reported after {time.monotonic() - began:.0f} s")
+    return Sent(sent, sent[EMERGENCY_AT - 1])
+
+
+@pytest.fixture(scope="module")
+def crashed(stack: Stack, burst: Sent) -> tuple[str, ...]:
+    """A second burst, in whose middle the worker and the broker die and come back."""
+    sending = stack.sending(f"--burst={LATER}", "--emergency-at=0", "--seed=1000", SIZE)
+
+    def some_are_read() -> bool:
+        new = [item for uid, item in stack.studies().items() if uid not in burst.studies]
+        return len(new) >= 4 and any(item.reported_at for item in new)
+
+    stack.until(some_are_read, READ_SECONDS, "the first of the second burst read")
+    docker("kill", stack.container("worker"))
+    docker("kill", stack.container("broker"))
+    sent = finished(sending, LATER)
+    assert not all_delivered(stack, sent), "the crash came after the work was done"
+    docker("start", stack.container("broker"))
+    docker("start", stack.container("worker"))
+    stack.until(lambda: all_delivered(stack, sent), READ_SECONDS, "all read after the crash")
+    return sent
+
+
+def test_every_study_has_one_report_in_the_pacs(stack: Stack, burst: Sent) -> None:
+    counts = {uid: len(stack.reports(uid)) for uid in burst.studies}
+    assert set(counts.values()) == {1}, counts
+
+
+def test_emergency_is_read_before_those_queued_ahead_of_it(stack: Stack, burst: Sent) -> None:
+    known = stack.studies()
+    emergency = known[burst.emergency]
+    assert emergency.priority is Priority.STAT and emergency.reported_at is not None
+    ahead = [known[uid] for uid in burst.studies[: EMERGENCY_AT - 1]]
+    overtaken = [
+        item.study_uid
+        for item in ahead
+        if item.priority is Priority.ROUTINE
+        and item.reported_at is not None
+        and item.reported_at > emergency.reported_at
+        and item.received_at < emergency.received_at
+    ]
+    print(f"\nthe emergency overtook {len(overtaken)} of {len(ahead)} studies")
+    assert len(overtaken) >= 3
+
+
+def test_worklists_show_it_first(stack: Stack, burst: Sent) -> None:
+    for port, called in (("NODE_DICOM", "CXRNODE"), ("PACS_DICOM", "ORTHANC")):
+        answers = find_priorities(
+            "127.0.0.1", stack.ports[port], calling_ae="DESK", called_ae=called
+        )
+        stats = [uid for uid, priority in answers.items() if priority is Priority.STAT]
+        assert list(answers)[: len(stats)] == stats
+        assert burst.emergency in stats
+
+
+def test_labels_say_state_and_priority(stack: Stack, burst: Sent) -> None:
+    stack.until(lambda: "CXR-STAT" in stack.labels(burst.emergency), 60, "labelled CXR-STAT")
+    labelled = [bool(stack.labels(uid)) for uid in burst.studies]
+    assert all(labelled)
+
+
+def test_viewer_shows_the_report(stack: Stack, burst: Sent) -> None:
+    with (
+        drawing_browser() as browser,
+        study_page(browser, stack.url("VIEWER"), burst.emergency) as page,
+    ):
+        open_report(page)
+        texts = drawn_boxes(page, 1)
+        assert not failed(page)
+    assert any("neumothorax" in text for text in texts)
+
+
+def test_front_page_leads_to_every_door(stack: Stack) -> None:
+    assert stack.get("PAGE", "/ports.json") == {
+        name.lower(): stack.ports[name] for name in ("NODE", "PACS", "VIEWER")
+    }
+    assert stack.get("PAGE", "/state/node")["ready"] is True
+    assert stack.get("PAGE", "/state/pacs")["CountStudies"] >= 0
+
+
+@pytest.mark.parametrize("door", ["PAGE", "VIEWER", "PACS"])
+def test_another_name_opens_no_door(stack: Stack, door: str) -> None:
+    """What a page elsewhere could reach by a name that points to this machine."""
+    request = urllib.request.Request(stack.url(door), headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError, match="421"):
+        urllib.request.urlopen(request, timeout=30)
+
+
+def test_killed_worker_and_broker_lose_nothing(stack: Stack, crashed: tuple[str, ...]) -> None:
+    counts = {uid: len(stack.reports(uid)) for uid in crashed}
+    assert set(counts.values()) == {1}, counts
+
+
+def test_containers_are_closed(stack: Stack) -> None:
+    for service in ("node", "worker", "publisher", "database", "broker", "pacs", "front"):
+        found = stack.inspect(service)
+        assert found["Config"]["User"] == "cxr"
+        host = found["HostConfig"]
+        assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"]
+        bound = [place for places in (host["PortBindings"] or {}).values() for place in places]
+        assert {place["HostIp"] for place in bound} <= {"127.0.0.1"}
+
+
+def test_node_image_is_small_and_without_torch(stack: Stack) -> None:
+    sizes = {
+        service: int(docker("image", "inspect", "--format={{.Size}}", f"cxr-node/{service}:0.1"))
+        for service in ("node", "worker", "database", "broker", "pacs", "front")
+    }
+    print("\nimages, MB:", {name: size // MEGABYTE for name, size in sizes.items()})
+    assert sizes["node"] <= NODE_IMAGE
+    find = ("exec", stack.container("node"), "python", "-c")
+    listed = docker(*find, "from importlib.util import find_spec; print(find_spec('torch'))")
+    assert listed.strip() == "None"
