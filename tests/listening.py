@@ -19,8 +19,10 @@ from cxr_node.config import ListenerSection, PeerSection
 from cxr_node.dicom.commitment_scp import CommitmentService
 from cxr_node.dicom.headers import check_command, read_facts
 from cxr_node.dicom.listener import Handlers, Listener
+from cxr_node.dicom.mpps_scp import MppsService
 from cxr_node.dicom.peers import Peers
 from cxr_node.dicom.tls_acceptance import TlsAcceptance
+from cxr_node.dicom.ups_scp import UpsService
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import InstanceFacts, Received
 from cxr_node.domain.worklist import WorklistEntry
@@ -57,6 +59,8 @@ def listening(
     worklist: Callable[[], Sequence[WorklistEntry]] = lambda: [],
     peers: Sequence[PeerSection] = (PeerSection(name="tester", ae_title=SENDER),),
     commitment: CommitmentService | None = None,
+    workitems: UpsService | None = None,
+    exams: MppsService | None = None,
     tls: TlsAcceptance | None = None,
     **config: float,
 ) -> Iterator[Node]:
@@ -77,6 +81,8 @@ def listening(
         partial_folder=partial,
         worklist=worklist,
         commitment=commitment,
+        workitems=workitems,
+        exams=exams,
     )
     section = ListenerSection.model_validate({"port": 0, **config})
     listener = Listener(section, NODE, Peers(peers), handlers, tls)

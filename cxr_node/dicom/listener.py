@@ -24,8 +24,10 @@ from cxr_node.config import ListenerSection
 from cxr_node.dicom import guard as guards
 from cxr_node.dicom.admission import Admission, Limits
 from cxr_node.dicom.commitment_scp import CommitmentService, commitment_context
-from cxr_node.dicom.contexts import presentation_contexts
+from cxr_node.dicom.contexts import WORKLIST_FIND, presentation_contexts
 from cxr_node.dicom.guard import PduGuard, PduLimits, Refusal
+from cxr_node.dicom.mpps_scp import MppsService, mpps_context
+from cxr_node.dicom.normalised import NormalisedServices
 from cxr_node.dicom.peers import Peers
 from cxr_node.dicom.reception import (
     IMPLEMENTATION_UID,
@@ -37,6 +39,7 @@ from cxr_node.dicom.reception import (
 )
 from cxr_node.dicom.store_scp import StoreService
 from cxr_node.dicom.tls_acceptance import TlsAcceptance, subjects_of
+from cxr_node.dicom.ups_scp import UpsService, ups_contexts
 from cxr_node.dicom.worklist_scp import WorklistService
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.identifiers import Uid
@@ -70,6 +73,8 @@ class Handlers:
     partial_folder: Path
     worklist: Callable[[], Sequence[WorklistEntry]]
     commitment: CommitmentService | None = None
+    workitems: UpsService | None = None
+    exams: MppsService | None = None
 
 
 @dataclass(slots=True)
@@ -124,7 +129,7 @@ class Listener:
         server = entity.make_server(
             (self._config.host, self._config.port),
             evt_handlers=[
-                *self._commitment_handlers(),
+                *self._normalised_handlers(),
                 (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_C_STORE, self._stored),
@@ -163,6 +168,8 @@ class Listener:
     def _entity(self) -> ApplicationEntity:
         entity = ApplicationEntity(self._ae_title)
         offered = [commitment_context()] if self._handlers.commitment else []
+        offered += ups_contexts() if self._handlers.workitems else []
+        offered += [mpps_context()] if self._handlers.exams else []
         entity.supported_contexts = [*presentation_contexts(), *offered]
         entity.maximum_pdu_size = self._config.max_pdu_bytes
         entity.maximum_associations = _UNBOUNDED
@@ -276,18 +283,16 @@ class Listener:
         mine.instances += answer.Status == 0
         return answer
 
-    def _commitment_handlers(self) -> list[Any]:
-        service = self._handlers.commitment
-        if service is None:
-            return []
-
-        def action(event: evt.Event) -> tuple[int, None]:
-            return service.action(event, self._guarded[id(event.assoc)].peer)
-
-        return [(evt.EVT_N_ACTION, action), (evt.EVT_N_EVENT_REPORT, service.report)]
+    def _normalised_handlers(self) -> list[Any]:
+        offered = self._handlers
+        services = NormalisedServices(offered.commitment, offered.workitems, offered.exams)
+        return services.handlers(lambda event: self._guarded[id(event.assoc)].peer)
 
     def _found(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         peer = self._guarded[id(event.assoc)].peer
+        workitems = self._handlers.workitems
+        if workitems is not None and event.context.abstract_syntax != WORKLIST_FIND:
+            return workitems.find(event, peer)
         return self._worklist.find(event, peer)
 
 

@@ -8,6 +8,7 @@ CxrNodeError
 │   ├── WrongStudy           no usable Study or Series Instance UID
 │   └── Unreadable           the data set is cut, too deep or too long
 ├── SpoolFull                no room for more bytes
+│   └── IntakeSuspended      an operator wants none now
 ├── StoreUnavailable         the database does not answer
 ├── NotReadable              an image cannot be analysed; carries a reason code
 ├── LeaseLost                another worker holds the job now
@@ -79,6 +80,12 @@ class SpoolFull(CxrNodeError):
     """The spool is above its watermark; try again later."""
 
     code = "spool-full"
+
+
+class IntakeSuspended(SpoolFull):
+    """An operator has suspended intake; try again later."""
+
+    code = "intake-suspended"
 
 
 class StoreUnavailable(CxrNodeError):

@@ -15,7 +15,8 @@ from cxr_node.domain.instance import View
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell
 from cxr_node.domain.study import StudyState
-from cxr_node.store import jobs, prior_fetches, studies
+from cxr_node.services.exams import WRONG_ENTRY
+from cxr_node.store import exams, jobs, orders, prior_fetches, studies, workitems
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import InstanceRow, JobRow, RevisionRow, StudyRow
@@ -46,6 +47,7 @@ def close_due(
                 session,
                 quiet_before=now - timedelta(seconds=config.quiet_seconds),
                 opened_before=now - timedelta(seconds=config.max_seconds),
+                not_after=now + timedelta(seconds=config.max_seconds),
                 limit=_BATCH,
             )
             queued = [
@@ -87,9 +89,21 @@ def _close(
         emit(Event.STUDY_NOT_ELIGIBLE, study=uid, revision=revision.number, reason=reason)
         return False
     studies.move(session, revision.id, StudyState.QUEUED, now)
+    if why := _unwanted(session, study, revision):
+        studies.move(session, revision.id, StudyState.PARKED, now, reason=why)
+        return False
     emit(Event.JOB_QUEUED, study=uid, revision=revision.number, kind=JobKind.READ)
     held = now + waits if prior_fetches.is_open(session, revision.id) else None
-    return jobs.add_job(session, revision.id, JobKind.READ, study.priority_rank, now, held)
+    return jobs.add_job(
+        session, revision.id, JobKind.READ, orders.queue_rank(session, study), now, held
+    )
+
+
+def _unwanted(session: Session, study: StudyRow, revision: RevisionRow) -> str:
+    """Why a study that could be read shall not be; empty for the others."""
+    if workitems.is_cancelled(session, study.study_uid, revision.number):
+        return workitems.TAKEN_BACK
+    return WRONG_ENTRY if exams.was_wrong_entry(session, study.study_uid) else ""
 
 
 def _is_eligible(row: InstanceRow) -> bool:

@@ -27,7 +27,7 @@ from cxr_node.domain.instance import InstanceFacts, Received
 from cxr_node.domain.milestones import Milestone
 from cxr_node.domain.ports import Clock, Doorbell, ImageReader, Spool, SpooledFile
 from cxr_node.spool.files import sha256_of
-from cxr_node.store import jobs, prior_fetches, studies
+from cxr_node.store import jobs, orders, prior_fetches, studies, workitems
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
@@ -251,9 +251,7 @@ def _sent_to_be_read(
     known.duplicates = InstanceRow.duplicates + 1
     revision = _revision_for(session, study, arrival, now)
     revision.last_received_at = now
-    queued = arrival.starts_triage and jobs.add_job(
-        session, revision.id, JobKind.TRIAGE, study.priority_rank, now
-    )
+    queued = arrival.starts_triage and _plan(session, study, revision, now)
     return _Outcome(Event.INSTANCE_DUPLICATE, revision.number, queued)
 
 
@@ -294,8 +292,16 @@ def _file(
     return _Outcome(
         Event.OWN_RESULT_RETURNED if own else Event.INSTANCE_STORED,
         revision.number,
-        arrival.starts_triage
-        and jobs.add_job(session, revision.id, JobKind.TRIAGE, study.priority_rank, now),
+        arrival.starts_triage and _plan(session, study, revision, now),
+    )
+
+
+def _plan(session: Session, study: StudyRow, revision: RevisionRow, now: datetime) -> bool:
+    """Queue the quick look and have a work item for the reading; False if both are there."""
+    workitems.plan_own(session, study, revision, now)
+    workitems.touch(session, study.study_uid)
+    return jobs.add_job(
+        session, revision.id, JobKind.TRIAGE, orders.queue_rank(session, study), now
     )
 
 

@@ -8,15 +8,17 @@ from cxr_node.domain.errors import NotReadable
 from cxr_node.domain.events import Event, emit
 from cxr_node.domain.findings import Reading
 from cxr_node.domain.milestones import Milestone
+from cxr_node.domain.policy import PatientClass
 from cxr_node.domain.ports import Clock, Doorbell
 from cxr_node.domain.priority import RANK
 from cxr_node.domain.study import StudyState
 from cxr_node.reporting.templates import Templates
 from cxr_node.services.announce import Announcer
+from cxr_node.services.circumstances import patient_class_of
 from cxr_node.services.frontal import Candidate, candidates, unread_reason
 from cxr_node.services.prioritise import decide
 from cxr_node.services.priors import NOT_FETCHED, EarlierStudy, earlier_studies
-from cxr_node.store import jobs, prior_fetches, readings, studies
+from cxr_node.store import jobs, prior_fetches, readings, studies, workitems
 from cxr_node.store.database import Database
 from cxr_node.store.jobs import Claim, JobKind
 from cxr_node.store.schema import InstanceRow, RevisionRow, StudyRow
@@ -50,6 +52,7 @@ class Task:
     """Why there are no candidates, where there are none."""
     prior_problem: str = ""
     """Why there is no earlier study, where there may be one all the same."""
+    patient_class: PatientClass = PatientClass.UNKNOWN
 
 
 class ReadJobs:
@@ -81,13 +84,15 @@ class ReadJobs:
             if claim.kind in _WHOLE and revision.state == StudyState.QUEUED:
                 studies.move(session, revision.id, StudyState.REASONING, now)
             studies.mark(session, revision.id, _STARTED[claim.kind], now)
+            workitems.touch_revision(session, revision.id)
             rows = studies.instances_of(session, study.id, revision.number)
             whole = claim.kind is JobKind.READ
             earlier = earlier_studies(session, study, rows) if whole else ()
             why, control = unread_reason(rows), study.quality_control
             vain = whole and not earlier and prior_fetches.was_vain(session, revision.id)
             problem = NOT_FETCHED if vain else ""
-            return Task(claim, study.id, control, candidates(rows), earlier, why, problem)
+            told = patient_class_of(session, study, self._templates.priority)
+            return Task(claim, study.id, control, candidates(rows), earlier, why, problem, told)
 
     def note_unreadable(self, candidate: Candidate, error: NotReadable) -> None:
         """Keep why an image could not be decoded."""
@@ -117,7 +122,7 @@ class ReadJobs:
 
         Raises :class:`LeaseLost` when another worker holds the job; nothing is written then.
         """
-        decision = decide(reading, self._templates)
+        decision = decide(reading, self._templates, task.patient_class)
         claim = task.claim
         flag = None
         if self._announcer and claim.kind is JobKind.TRIAGE:
@@ -134,6 +139,7 @@ class ReadJobs:
             if self._announcer and flag:
                 self._announcer.record(session, claim.revision_pk, flag)
             studies.mark(session, claim.revision_pk, _DONE[claim.kind], now)
+            workitems.touch_revision(session, claim.revision_pk)
             if claim.kind in _WHOLE:
                 rank = session.get_one(StudyRow, task.study_pk).priority_rank
                 jobs.add_job(session, claim.revision_pk, JobKind.PUBLISH, rank, now)

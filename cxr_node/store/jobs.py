@@ -57,6 +57,8 @@ _RUNNING = JobState.RUNNING.value
 # At one priority the quick look comes before whole readings: a flag must not wait for them.
 TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
 IN_LINE = (JobRow.priority_rank.desc(), TURN, JobRow.created_at, JobRow.id)
+LONGEST_LEASE = timedelta(minutes=15)
+"""One that ends later was given before the clock was set back; the token keeps it harmless."""
 _FREED: dict[str, Any] = {"owner": "", "lease_until": None}
 
 
@@ -81,6 +83,19 @@ def add_job(
         "held_until": held_until,
     }
     return insert_once(session, JobRow, values) is not None
+
+
+def bring_forward(session: Session, revision_pk: int, rank: int) -> None:
+    """What waits takes at least this place in line; the study's priority stays as it is."""
+    session.execute(
+        update(JobRow)
+        .where(
+            JobRow.revision_pk == revision_pk,
+            JobRow.state == _WAITING,
+            JobRow.priority_rank < rank,
+        )
+        .values(priority_rank=rank)
+    )
 
 
 def let_go(session: Session, revision_pk: int, kind: JobKind) -> None:
@@ -145,7 +160,8 @@ def free(
     kinds: Collection[JobKind], now: datetime, max_attempts: int | None = None
 ) -> ColumnElement[bool]:
     """Whether a job may be claimed: it waits, or its lease has expired."""
-    expired = and_(JobRow.state == _RUNNING, JobRow.lease_until < now)
+    over = or_(JobRow.lease_until < now, JobRow.lease_until > now + LONGEST_LEASE)
+    expired = and_(JobRow.state == _RUNNING, over)
     found = and_(
         JobRow.kind.in_([kind.value for kind in kinds]),
         or_(JobRow.state == _WAITING, expired),

@@ -108,6 +108,8 @@ class RevisionRow(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     """Reason code for not-eligible, what to do for parked."""
     work_key: Mapped[str] = mapped_column(String(64), default="", index=True)
+    complete: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Whether the modality said that the exam is complete, and all its images are here."""
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
     state_at: Mapped[datetime]

@@ -17,6 +17,8 @@ from cxr_node.domain.errors import IllegalMove
 from cxr_node.domain.instance import InstanceFacts
 from cxr_node.domain.priority import RANK, Priority
 from cxr_node.domain.study import MOVES, StudyState
+from cxr_node.store import workitems
+from cxr_node.store.desk import note_department
 from cxr_node.store.instances import (
     add_instance,
     add_quarantine,
@@ -57,6 +59,7 @@ def upsert_study(session: Session, facts: InstanceFacts, sender: str, now: datet
     uid = facts.study.study_uid.text
     row: StudyRow = session.scalars(locked(select(StudyRow).filter_by(study_uid=uid))).one()
     row.quality_control = row.quality_control or facts.quality_control
+    note_department(session, row.id, facts.study.department)
     return row
 
 
@@ -125,6 +128,7 @@ def move(
     if rows_changed(session, statement) != 1:
         state = session.scalar(select(RevisionRow.state).filter_by(id=revision_pk))
         raise IllegalMove(f"a study that is {state or 'unknown'} cannot become {target}")
+    workitems.touch_revision(session, revision_pk)
 
 
 def touch(session: Session, study_uid: str, now: datetime) -> bool:
@@ -142,20 +146,29 @@ def touch(session: Session, study_uid: str, now: datetime) -> bool:
 
 
 def due_revisions(
-    session: Session, *, quiet_before: datetime, opened_before: datetime, limit: int = 50
+    session: Session,
+    *,
+    quiet_before: datetime,
+    opened_before: datetime,
+    not_after: datetime | None = None,
+    limit: int = 50,
 ) -> list[RevisionRow]:
     """Receiving revisions that have been quiet, or open, for long enough; quietest first.
 
+    One whose last image came after ``not_after`` came before the clock was set back.
     Each is locked together with its study; those that someone else holds are left out.
     """
+    ahead = () if not_after is None else (RevisionRow.last_received_at > not_after,)
     statement = (
         select(RevisionRow)
         .join(StudyRow, StudyRow.id == RevisionRow.study_pk)
         .where(
             RevisionRow.state == StudyState.RECEIVING.value,
             or_(
+                RevisionRow.complete,
                 RevisionRow.last_received_at <= quiet_before,
                 RevisionRow.first_received_at <= opened_before,
+                *ahead,
             ),
         )
         .order_by(RevisionRow.last_received_at)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from cxr_node.store import schema_audit  # noqa: F401 - registers its tables
-from cxr_node.store.schema_desk import Base
+from cxr_node.store import schema_audit, schema_ups  # noqa: F401 - registers its tables
+from cxr_node.store.schema_orders import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
