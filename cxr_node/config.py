@@ -119,7 +119,9 @@ class AssemblySection(Section):
 
 
 class JobsSection(Section):
-    lease_seconds: float = Field(10.0, gt=0, description="how long a claim lasts without a beat")
+    lease_seconds: float = Field(
+        10.0, gt=0, le=600, description="how long a claim lasts without a beat"
+    )
     beat_seconds: float = Field(2.0, gt=0, description="how often a working claim is renewed")
     stall_seconds: float = Field(120.0, gt=0, description="no progress for this long ends the beat")
     max_attempts: int = Field(3, ge=1, description="attempts before a study is parked")

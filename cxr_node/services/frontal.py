@@ -27,8 +27,12 @@ class Candidate:
 
 
 def candidates(rows: Sequence[InstanceRow]) -> tuple[Candidate, ...]:
-    """Eligible frontal images, PA before AP before unstated, in order of arrival."""
-    eligible = [row for row in rows if not row.reason and View(row.view) in _VIEW_ORDER]
+    """Eligible frontal images, PA before AP before unstated, in order of arrival.
+
+    Those whose bytes retention took away are left out: they can be compared with no more.
+    """
+    here = [row for row in rows if row.removed_at is None]
+    eligible = [row for row in here if not row.reason and View(row.view) in _VIEW_ORDER]
     eligible.sort(key=lambda row: (_VIEW_ORDER.index(View(row.view)), row.id))
     return tuple(Candidate(row.id, Path(row.path), _reference(row)) for row in eligible)
 

@@ -98,17 +98,10 @@ def find_instance(session: Session, sop_instance_uid: str) -> InstanceRow | None
 
 
 def instances_of(session: Session, study_pk: int, up_to_revision: int) -> list[InstanceRow]:
-    """What a revision contains: its own instances and those of earlier revisions.
-
-    Those whose bytes retention took away are left out.
-    """
+    """What a revision contains: its own instances and those of earlier revisions."""
     statement = (
         select(InstanceRow)
-        .where(
-            InstanceRow.study_pk == study_pk,
-            InstanceRow.revision_number <= up_to_revision,
-            InstanceRow.removed_at.is_(None),
-        )
+        .where(InstanceRow.study_pk == study_pk, InstanceRow.revision_number <= up_to_revision)
         .order_by(InstanceRow.id)
     )
     return list(session.scalars(statement))
