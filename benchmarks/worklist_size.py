@@ -1,8 +1,8 @@
 """The reading worklist with a million studies stored: today's list, its counts, its changes.
 
-Fills an empty database in bulk (two years of studies, today's share of them open, one in
-ten flagged, findings, milestones, deliveries), then asks for the list as the page, the API and
-C-FIND do. Milliseconds of wall-clock of this process, the database beside it.
+Fills an empty PostgreSQL database in bulk (two years of studies, half of them marked as read, one
+in ten flagged, findings, milestones, deliveries), then asks for the list as the page, the API
+and C-FIND do. Milliseconds: of the clock, and of this process's CPU; the database is beside it.
 
     python benchmarks/worklist_size.py postgresql+psycopg://user@host/empty --studies 1000000
 """
@@ -21,105 +21,67 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select, text
-from sqlalchemy import insert as bulk
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cxr_node.reporting.templates import load_templates
 from cxr_node.store.database import Database
 from cxr_node.store.reading_order import ListView, list_state
-from cxr_node.store.schema import (
-    DeliveryRow,
-    InstanceRow,
-    MilestoneRow,
-    ReadingRow,
-    ResultObjectRow,
-    RevisionRow,
-    StudyRow,
-)
-from cxr_node.store.schema_desk import DeskRow
+from cxr_node.store.schema import StudyRow
 from cxr_node.store.worklist import counts, worklist
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-DAYS = 730
-BLOCK = 20_000
-PRIORITIES = ("STAT", "HIGH", *("MEDIUM",) * 4, *("ROUTINE",) * 14)
-RANKS = {"ROUTINE": 1, "MEDIUM": 2, "HIGH": 3, "STAT": 4}
-Rows = dict[type[Any], list[dict[str, Any]]]
+_STUDIES = """
+CREATE TEMP TABLE made AS
+SELECT n AS id, timestamptz '2026-06-01 12:00+00' - (:of - n) * interval '730 days' / :of AS at,
+       CASE WHEN n % 20 = 7 THEN 4 WHEN n % 20 = 3 THEN 3 WHEN n % 5 = 1 THEN 2 ELSE 1 END AS rank,
+       n > :of - :of / 17520 AS running
+FROM generate_series(1, :of) AS n
+"""
+_FILL = (
+    """INSERT INTO study (id, study_uid, patient_id, issuer, patient_name, birth_date, sex,
+    accession_number, study_id, study_date, study_time, description, referring_physician,
+    quality_control, sender, priority, priority_rank, priority_words, flagged_at, created_at)
+    SELECT id, '1.2.3.' || id, 'P' || id / 3, '', 'Doe^' || id, '19600101', 'F', 'A' || id, '',
+    to_char(at, 'YYYYMMDD'), '', 'Chest PA', '', false, 'MODALITY',
+    (ARRAY['ROUTINE', 'MEDIUM', 'HIGH', 'STAT'])[rank], rank, 'why',
+    CASE WHEN rank > 2 THEN at END, at FROM made""",
+    """INSERT INTO revision (id, study_pk, number, state, reason, work_key, first_received_at,
+    last_received_at, state_at)
+    SELECT id, id, 1, CASE WHEN running THEN 'queued' ELSE 'delivered' END, '', '', at, at, at
+    FROM made""",
+    """INSERT INTO instance (study_pk, revision_number, sop_instance_uid, sop_class_uid, series_uid,
+    transfer_syntax, sha256, size, path, sender, patient_key, view, is_image, reason, duplicates,
+    conflicts, received_at)
+    SELECT id, 1, '1.2.3.' || id || '.1', '1.2', '1.2', '1.2', '', 1, '', 'MODALITY', '', 'PA',
+    true, '', 0, 0, at FROM made""",
+    """INSERT INTO reading (revision_pk, kind, model_digest, model_seconds, document, present,
+    review, created_at)
+    SELECT id, 'read', '0', 1, '{}', CASE WHEN id % 3 = 0 THEN 'edema' ELSE '' END, false, at
+    FROM made WHERE NOT running""",
+    """INSERT INTO milestone (revision_pk, name, at)
+    SELECT id, name, at FROM made, unnest(ARRAY['last-image', 'read-done', 'reported']) AS name""",
+    """INSERT INTO result_object (id, revision_pk, kind, sop_class_uid, sop_instance_uid,
+    series_uid, predecessor_uid, path, sha256, created_at)
+    SELECT id, id, 'sr', '1.2', '2.' || id, '2.1', '', '', '', at FROM made WHERE NOT running""",
+    """INSERT INTO delivery (object_pk, destination, state, attempts, next_attempt_at, token,
+    last_error, created_at)
+    SELECT id, 'pacs', 'sent', 1, at, 1, '', at FROM made WHERE NOT running""",
+    """INSERT INTO desk (study_pk, department, reader_name, reader_organisation, reader_role,
+    read_at)
+    SELECT id, '', 'Reader^Ruth', 'H', 'attending', at FROM made
+    WHERE id % 2 = 0 AND NOT running""",
+)
 
 
-def study(number: int, of: int) -> Rows:
-    """The rows of one study, older studies first."""
-    at = NOW - timedelta(days=DAYS) * (1 - number / of)
-    priority = PRIORITIES[number * 7919 % len(PRIORITIES)]
-    open_ = at > NOW - timedelta(hours=1)
-    state = "queued" if open_ else "delivered"
-    known = {"created_at": at}
-    shared = {"id": number, "revision_pk": number, **known}
-    values = dict.fromkeys(("issuer", "study_id", "study_time", "referring_physician"), "")
-    return {
-        StudyRow: [
-            {"id": number, "study_uid": f"1.2.3.{number}", "patient_id": f"P{number // 3}"}
-            | {"patient_name": f"Doe^{number}", "birth_date": "19600101", "sex": "F", **values}
-            | {"accession_number": f"A{number}", "study_date": f"{at:%Y%m%d}", **known}
-            | {"description": "Chest PA", "quality_control": False, "sender": "MODALITY"}
-            | {"priority": priority, "priority_rank": RANKS[priority], "priority_words": "why"}
-            | {"flagged_at": at if RANKS[priority] > 2 else None}
-        ],
-        RevisionRow: [
-            {"id": number, "study_pk": number, "number": 1, "state": state, "reason": ""}
-            | {"work_key": "", "first_received_at": at, "last_received_at": at, "state_at": at}
-        ],
-        InstanceRow: [
-            {"id": number, "study_pk": number, "revision_number": 1, "view": "PA", "path": ""}
-            | {"sop_instance_uid": f"1.2.3.{number}.1", "sop_class_uid": "1.2", "series_uid": "1"}
-            | {"transfer_syntax": "1.2", "sha256": "0", "size": 1, "sender": "M", "reason": ""}
-            | {"is_image": True, "patient_key": "", "received_at": at, "duplicates": 0}
-            | {"conflicts": 0, "rows": 1, "columns": 1, "as_prior": False}
-        ],
-        ReadingRow: []
-        if open_
-        else [
-            {**shared, "kind": "read", "model_digest": "0", "model_seconds": 1.0, "document": {}}
-            | {"present": "edema" if number % 3 else "", "review": False}
-        ],
-        MilestoneRow: [{"revision_pk": number, "name": "last-image", "at": at}],
-        ResultObjectRow: []
-        if open_
-        else [
-            {**shared, "kind": "sr", "sop_class_uid": "1.2", "sop_instance_uid": f"2.{number}"}
-            | {"series_uid": "2.1", "predecessor_uid": "", "path": "", "sha256": "0"}
-        ],
-        DeliveryRow: []
-        if open_
-        else [
-            {"object_pk": number, "destination": "pacs", "state": "sent", "attempts": 1, **known}
-            | {"next_attempt_at": at, "token": 1, "last_error": "", "sent_at": at}
-        ],
-        DeskRow: []
-        if number % 2 or open_
-        else [
-            {"study_pk": number, "department": "", "reader_name": "Reader^Ruth"}
-            | {"reader_organisation": "H", "reader_role": "attending", "read_at": at}
-        ],
-    }
-
-
-def fill(database: Database, of: int, console: Console) -> None:
-    """Insert in blocks; says how far it is."""
-    for start in range(1, of + 1, BLOCK):
-        block: Rows = {}
-        for number in range(start, min(start + BLOCK, of + 1)):
-            for table, rows in study(number, of).items():
-                block.setdefault(table, []).extend(rows)
-        with database.begin() as session:
-            for table, rows in block.items():
-                if rows:
-                    session.execute(bulk(table), rows)
-        console.print(f"{min(start + BLOCK - 1, of):,} studies", highlight=False)
-    if database.engine.dialect.name == "postgresql":
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
-            link.execute(text("VACUUM ANALYZE"))
+def fill(database: Database, of: int) -> None:
+    """One statement a table; the newest hour of studies is still being read."""
+    with database.begin() as session:
+        session.execute(text(_STUDIES), {"of": of})
+        for statement in _FILL:
+            session.execute(text(statement))
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+        link.execute(text("VACUUM ANALYZE"))
 
 
 def asked(database: Database) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -143,17 +105,19 @@ def asked(database: Database) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def measure(database: Database, runs: int) -> dict[str, dict[str, float]]:
-    """Median, 95th percentile and worst, in milliseconds."""
+    """Median and 95th percentile of the clock, median of the CPU, in milliseconds."""
     found: dict[str, dict[str, float]] = {}
     for name, ask in asked(database):
-        times = []
+        times, spent = [], []
+        ask()
         for _ in range(runs if "everything" not in name else 3):
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             ask()
             times.append((time.perf_counter() - began) * 1000)
+            spent.append((time.process_time() - cpu) * 1000)
         times.sort()
         at = {"median": times[len(times) // 2], "p95": times[int(0.95 * (len(times) - 1))]}
-        found[name] = {**at, "worst": times[-1]}
+        found[name] = {**at, "cpu": sorted(spent)[len(spent) // 2]}
     return found
 
 
@@ -171,9 +135,9 @@ def main() -> None:
     with database.read() as session:
         there = session.scalar(select(func.count(StudyRow.id))) or 0
     if not there:
-        fill(database, wish.studies, console)
+        fill(database, wish.studies)
     found = measure(database, wish.runs)
-    table = Table("milliseconds", "median", "p95", "worst", title=f"{there or wish.studies:,}")
+    table = Table("milliseconds", "median", "p95", "CPU", title=f"{there or wish.studies:,}")
     for name, at in found.items():
         table.add_row(name, *(f"{value:.1f}" for value in at.values()))
     console.print(table)

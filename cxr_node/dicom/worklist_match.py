@@ -13,6 +13,8 @@ from pydicom.sequence import Sequence
 _RANGED = frozenset({"DA", "TM", "DT"})
 _WILD = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _CHARACTER_SET = 0x00080005
+_TOGETHER = ((0x00400002, 0x00400003),)
+"""A date and its time: two ranges of them are one period (PS3.4 §C.2.2.2.5, Table K.6-1 note)."""
 
 
 def put(ds: Dataset, keyword_or_tag: str | int, vr: str, value: object) -> None:
@@ -23,7 +25,26 @@ def put(ds: Dataset, keyword_or_tag: str | int, vr: str, value: object) -> None:
 
 def matches(answer: Dataset, keys: Dataset) -> bool:
     """Whether an answer fits every key; keys that the answer does not hold match all."""
-    return all(_fits(answer, key) for key in keys if key.tag != _CHARACTER_SET)
+    periods = [pair for pair in _TOGETHER if _are_ranges(keys, pair)]
+    apart = {_CHARACTER_SET, *(tag for pair in periods for tag in pair)}
+    return all(_in_period(answer, keys, pair) for pair in periods) and all(
+        _fits(answer, key) for key in keys if key.tag not in apart
+    )
+
+
+def _are_ranges(keys: Dataset, pair: tuple[int, int]) -> bool:
+    return all(tag in keys and "-" in _text(keys[tag]) for tag in pair)
+
+
+def _in_period(answer: Dataset, keys: Dataset, pair: tuple[int, int]) -> bool:
+    """From the first moment of the first day to the last of the last, not daily hours."""
+    date, time = pair
+    if date not in answer:
+        return True
+    held = _text(answer[date]) + (_text(answer[time]) if time in answer else "")
+    (first, _, last), (begin, _, end) = (_text(keys[tag]).partition("-") for tag in pair)
+    first, last, begin, end = (part.strip() for part in (first, last, begin, end))
+    return _within(held, first and first + begin, last and last + end)
 
 
 def projected(answer: Dataset, keys: Dataset) -> Dataset:

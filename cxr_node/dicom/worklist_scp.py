@@ -107,7 +107,8 @@ def _step(entry: WorklistEntry, ae_title: str, words: str) -> Dataset:
     put(ds, "ScheduledStationAETitle", "AE", ae_title)
     put(ds, "ScheduledProcedureStepStartDate", "DA", day)
     put(ds, "ScheduledProcedureStepStartTime", "TM", hour)
-    put(ds, "ScheduledPerformingPhysicianName", "PN", "")
+    reader = entry.claim.name if entry.claim else ""
+    put(ds, "ScheduledPerformingPhysicianName", "PN", reader)
     put(ds, "ScheduledProcedureStepDescription", "LO", _short(f"AI reading: {words}"))
     put(ds, "ScheduledProcedureStepID", "SH", f"AI{entry.revision}")
     return ds

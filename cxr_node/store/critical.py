@@ -89,8 +89,9 @@ def escalated(session: Session, flag: CriticalResultRow, next_at: datetime | Non
     return rows_changed(session, statement) == 1
 
 
-def waiting(session: Session, now: datetime) -> tuple[int, int]:
-    """Flags that nobody has acknowledged, and those of them whose limit has passed."""
-    late = func.count().filter(CriticalResultRow.due_at < now)
-    found = session.execute(select(func.count(), late).where(_OPEN)).one()
-    return found[0], found[1]
+def unacknowledged(session: Session) -> dict[str, int]:
+    """How many flags nobody has acknowledged: still within their time, and escalated."""
+    told = CriticalResultRow.level > 0
+    rows = session.execute(select(told, func.count()).where(_OPEN).group_by(told))
+    found = {bool(escalated): number for escalated, number in rows}
+    return {"waiting": found.get(False, 0), "escalated": found.get(True, 0)}

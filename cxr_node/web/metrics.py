@@ -26,7 +26,7 @@ from sqlalchemy.sql.functions import FunctionElement
 import cxr_node
 from cxr_node.domain.eligibility import Reason
 from cxr_node.domain.milestones import Milestone
-from cxr_node.store import canary, worklist
+from cxr_node.store import canary, critical, worklist
 from cxr_node.store.outbox import DeliveryState
 from cxr_node.store.schema import (
     DeliveryRow,
@@ -85,6 +85,12 @@ def _gauges(session: Session) -> Iterator[Metric]:
     )
     yield _labelled(
         "cxr_node_queue_depth", "Work waiting by kind", "kind", worklist.queue_depth(session)
+    )
+    yield _labelled(
+        "cxr_node_critical_results",
+        "Time-critical flags that nobody has acknowledged",
+        "state",
+        critical.unacknowledged(session),
     )
     yield _labelled("cxr_node_canary_runs", "Canary runs by state", "state", canary.counts(session))
     yield GaugeMetricFamily(

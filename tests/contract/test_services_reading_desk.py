@@ -24,7 +24,7 @@ from cxr_node.domain.worklist import ReadingOrder, WorklistEntry
 from cxr_node.reporting.list_rules import CriticalPolicy
 from cxr_node.services.escalation import escalate_due
 from cxr_node.services.reading_desk import ReadingDesk
-from cxr_node.store import desk, studies
+from cxr_node.store import critical, desk, studies
 from cxr_node.store.database import Database
 from cxr_node.store.priorities import set_priority
 from cxr_node.store.reading_order import ListView
@@ -221,6 +221,8 @@ def test_nobody_answering_is_escalated_step_by_step(
     assert [level for _, level in seen] == [1, 2, 3]
     assert [(at - NOW) // timedelta(minutes=1) for at, _ in seen] == [37, 45, 61]
     assert flag(database).next_at is None
+    with database.read() as session:
+        assert critical.unacknowledged(session) == {"waiting": 0, "escalated": 1}
     told = [record.__dict__["event_fields"] for record in caplog.records]
     assert [one["to"] for one in told if "to" in one] == [s.to for s in policy.escalation]
     with database.read() as session:

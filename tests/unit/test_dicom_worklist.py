@@ -18,7 +18,7 @@ from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import PatientFacts, StudyFacts
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import StudyState, VisibleState
-from cxr_node.domain.worklist import WorklistEntry
+from cxr_node.domain.worklist import ReaderClaim, WorklistEntry
 from tests.listening import NODE, SENDER, listening
 
 WORKLIST = "1.2.840.10008.5.1.4.31"
@@ -198,3 +198,34 @@ def test_a_cancel_ends_the_answers() -> None:
     assert next(answers)[0] == 0xFF00
     asked.is_cancelled = True
     assert [status for status, _ in answers] == [0xFE00]
+
+
+@pytest.mark.parametrize(
+    ("days", "hours", "fits"),
+    [
+        ("20260303-20260305", "1000-1100", True),  # a period of days, not of daily hours
+        ("20260304-20260305", "1200-1300", False),
+        ("20260303-20260304", "0800-1155", True),
+        ("20260303-20260304", "0800-1154", False),
+        ("20260304-", "1155-", True),
+        ("20260304-", "1156-", False),
+        ("-20260304", "-1154", False),
+        ("-20260304", "-1155", True),
+        ("20260304", "1000-1100", False),
+        ("20260304", "1100-1200", True),
+    ],
+)
+def test_date_and_time_ranges_are_one_period(days: str, hours: str, fits: bool) -> None:
+    study = StudyFacts(Uid("1.2.9"), study_date="20260304", study_time="115500")
+    asked = Dataset()
+    step = Dataset()
+    step.ScheduledProcedureStepStartDate = days
+    step.ScheduledProcedureStepStartTime = hours
+    asked.ScheduledProcedureStepSequence = [step]
+    assert found(asked, entry(1, study=study)) == (["1.2.9"] if fits else [])
+
+
+def test_who_reads_the_study_can_be_asked_for() -> None:
+    claim = ReaderClaim("Reader^Ruth", "General Hospital", "attending", NOON)
+    asked = keys(step={"ScheduledPerformingPhysicianName": "reader*"})
+    assert found(asked, entry(1), entry(2, claim=claim)) == ["1.2.2"]
