@@ -28,6 +28,7 @@ from cxr_node.entry.worker_process import WorkerProcess
 from cxr_node.services.assembly import close_due
 from cxr_node.services.canary import schedule
 from cxr_node.services.dispatch import sweep
+from cxr_node.services.escalation import escalate_due
 from cxr_node.web.app import create_app
 from cxr_node.web.server import WebServer
 from cxr_node.web.source import Address, Component
@@ -114,7 +115,9 @@ class EmbeddedNode:
             self._shadow.start()
         self.dicom_port = node.listener.start()
         access = access_of(self._config, node.clock)
-        pages = create_app(self._pages(), review=review_of(node), access=access)
+        pages = create_app(
+            self._pages(), review=review_of(node), access=access, desk=node.reading_desk
+        )
         web = self._config.web
         self._web = WebServer(pages, web.host, web.port, https_of(web))
         self.web_port = self._web.start()
@@ -128,6 +131,7 @@ class EmbeddedNode:
             render=self._picture,
             health=self.health,
             address=address,
+            view=self.node.list_view,
         )
 
     def _picture(self, path: Path, instance: Uid) -> bytes:
@@ -149,6 +153,7 @@ class EmbeddedNode:
             self._config.priors.seconds,
         )
         sweep(node.db, node.clock, self._config.jobs, node.bell)
+        escalate_due(node.db, node.clock, node.templates.critical)
 
     def _keep_house(self) -> None:
         self.node.confirmation.give_up()
