@@ -86,7 +86,7 @@ def test_a_destination_s_report_replaces_the_one_it_had(tmp_path: Path) -> None:
     own = place("OWN", flagged={"sr": "OWN"})
     usual, of_its_own = report_kinds([own])[::-1]
     assert usual == "sr" and is_report(of_its_own) and not is_report("page")
-    files = {}
+    files: dict[str, Path] = {}
     for kind in (usual, of_its_own):
         earlier = build_report(request(asked.sources[0], revision=len(files) + 3))
         files[kind] = tmp_path / f"{kind}.dcm"
@@ -109,4 +109,4 @@ def test_words_that_cannot_stand_there_are_refused(words: str) -> None:
 
 def test_an_unknown_object_is_refused() -> None:
     with pytest.raises(ValidationError):
-        SeriesSection(described={"report": "x"})  # type: ignore[dict-item]
+        SeriesSection.model_validate({"described": {"report": "x"}})
