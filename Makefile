@@ -23,8 +23,9 @@ help:
 demo: setup
 	@$(BIN)/cxr-node demo $(ARGS)
 
+# Files go to two processes in their order: most of the time is waiting for real programs.
 test: setup-dev peers
-	@$(BIN)/pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 # Two at a time, the longest first.
 check: setup-dev
