@@ -80,7 +80,7 @@ def embedded_site(folder: Path) -> Site:
 
 
 def scaled_site(folder: Path, servers: Path) -> Site:
-    """Two nodes and two workers over PostgreSQL and Redis, and a PACS."""
+    """Two nodes, a reading and a delivering worker over PostgreSQL and Redis, and a PACS."""
     pacs = Pacs(folder / "pacs")
     database, url = soak_parts.postgresql(servers)
     broker, broker_url = soak_parts.redis(folder)
@@ -94,7 +94,7 @@ def scaled_site(folder: Path, servers: Path) -> Site:
     one = configs["node-a"]
     workers = [
         soak_parts.celery_worker(one, folder, "reader", "read"),
-        soak_parts.celery_worker(one, folder, "worker", "read,publish,deliver"),
+        soak_parts.celery_worker(one, folder, "publisher", "publish,deliver"),
     ]
     return Site(folder, [database, broker, pacs, *nodes, *workers], ports, url, pacs.folder)
 
