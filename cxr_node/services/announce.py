@@ -7,36 +7,28 @@ true records it, so that nothing is told that did not happen, and nothing is for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from cxr_node.config_messaging import MessageDestination
-from cxr_node.domain.findings import Finding, Presence, Reading
+from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.notice import (
     NOTICE_CLASS,
-    Coded,
-    NotedFinding,
-    NotedModel,
     NotedObject,
-    NotedOrder,
-    NotedPerson,
     Notice,
     NoticeEvent,
 )
 from cxr_node.domain.ports import Clock, Spool, SpooledFile
 from cxr_node.domain.priority import RANK, Priority, PriorityDecision, is_flag
 from cxr_node.messaging.notice_files import encode_notice
-from cxr_node.reporting.codes import CodeEntry
-from cxr_node.reporting.narrative import conclusion, phrase
 from cxr_node.reporting.templates import Templates
+from cxr_node.services.noting import Standing, noted
 from cxr_node.services.prioritise import PERSON_RULE
 from cxr_node.store import orders, outbox
 from cxr_node.store.database import Database
 from cxr_node.store.schema import RevisionRow, StudyRow
-from cxr_node.store.schema_orders import OrderRow
-from cxr_node.store.worklist import patient_facts, study_facts
 
 KIND = "notice-"
 """How the kind of every notice begins among the result objects."""
@@ -143,98 +135,22 @@ class Announcer:
         decides = decision.rule == PERSON_RULE or RANK[decision.priority] >= study.priority_rank
         said = (reading.model.digest, decision.priority.value, len(reports))
         names = (self._site_key, study.study_uid, revision.number, event.value, *said)
-        return Notice(
-            uid=result_uid("notice", *names),
-            event=event,
-            at=self._clock.now(),
-            station=self._station_name,
-            study=study_facts(study),
-            patient=patient_facts(study),
-            revision=revision.number,
-            priority=decision.priority if decides else Priority(study.priority),
-            priority_words=decision.words if decides else study.priority_words,
-            rule=decision.rule,
-            policy_version=decision.policy_version,
-            conclusion=conclusion(reading, decision, self._templates.wording),
-            model=_model(reading),
-            findings=tuple(_findings(reading, self._templates)),
-            images=tuple(
-                NotedObject(i.sop_class_uid, i.sop_instance_uid, i.series_uid)
-                for i in reading.images
+        return noted(
+            Standing(
+                uid=result_uid("notice", *names),
+                event=event,
+                at=self._clock.now(),
+                station=self._station_name,
+                study=study,
+                revision=revision.number,
+                reading=reading,
+                decision=replace(
+                    decision,
+                    priority=decision.priority if decides else Priority(study.priority),
+                    words=decision.words if decides else study.priority_words,
+                ),
+                order=ordered,
+                reports=tuple(reports),
             ),
-            reports=tuple(reports),
-            acr_category=reading.advice.acr_category if reading.advice else None,
-            person=_person(reading),
-            order=_order(ordered),
-            phantom=study.quality_control,
+            self._templates,
         )
-
-
-def _model(reading: Reading) -> NotedModel:
-    model = reading.model
-    return NotedModel(
-        name=model.name,
-        version=model.version,
-        manufacturer=model.manufacturer,
-        device_uid=model.device_uid,
-        outside_intended_use=reading.outside_intended_use,
-    )
-
-
-def _order(row: OrderRow | None) -> NotedOrder | None:
-    if row is None:
-        return None
-    named = row.procedure_code or row.procedure_text
-    return NotedOrder(
-        placer_number=row.placer_number,
-        filler_number=row.filler_number,
-        procedure=Coded(row.procedure_scheme, row.procedure_code, row.procedure_text)
-        if named
-        else None,
-        patient_class=row.patient_class,
-        priority=row.priority,
-    )
-
-
-def _person(reading: Reading) -> NotedPerson | None:
-    if reading.amendment is None:
-        return None
-    person = reading.amendment.person
-    return NotedPerson(
-        person.name, person.organisation, person.role.value, reading.amendment.verified
-    )
-
-
-def _findings(reading: Reading, templates: Templates) -> list[NotedFinding]:
-    """What was assessed, what is present first; what was not assessed is not spoken of."""
-    order = (Presence.PRESENT, Presence.UNCERTAIN, Presence.ABSENT)
-    return [
-        _finding(finding, templates)
-        for presence in order
-        for finding in reading.findings
-        if finding.presence is presence
-    ]
-
-
-def _finding(finding: Finding, templates: Templates) -> NotedFinding:
-    codes = templates.codes
-    known = codes.findings[finding.kind]
-    site = codes.zones[finding.zone] if finding.zone else codes.sites[known.site]
-    return NotedFinding(
-        key=finding.kind.value,
-        code=_coded(known),
-        presence=finding.presence.value,
-        presence_code=_coded(codes.presence[finding.presence]),
-        probability=None if finding.by_person else finding.probability,
-        threshold=finding.threshold,
-        calibrated=finding.calibrated,
-        site=_coded(site),
-        laterality=_coded(codes.laterality[finding.laterality]) if finding.laterality else None,
-        severity=_coded(codes.severity[finding.severity]) if finding.severity else None,
-        words=phrase(finding, templates.wording),
-        by_person=finding.by_person,
-    )
-
-
-def _coded(entry: CodeEntry) -> Coded:
-    return Coded(entry.scheme, entry.value, entry.meaning)
