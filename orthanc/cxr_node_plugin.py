@@ -790,6 +790,7 @@ class DicomTransport:
         self._jobs = jobs
         self._name = settings.modality or MODALITY_NAME
         self._place = (settings.host, settings.port)
+        self._doubted = False
         self.node_aet = settings.aet
 
     def prepare(self) -> None:
@@ -813,12 +814,24 @@ class DicomTransport:
         orthanc.RestApiPut(f"/modalities/{self._name}", json.dumps(modality).encode())
 
     def send(self, images: Sequence[str], ended: Ended) -> None:
-        """All images over one association. Raises :class:`NotSent`."""
+        """All images over one association. Raises :class:`NotSent`.
+
+        After a failure only a node that listens is worth one of Orthanc's few job threads.
+        Not before each send: to the other side such a look is an association that says nothing.
+        """
+        if self._doubted:
+            self._look()
+        self._doubted = True
+        self._store(images, ended)
+        self._doubted = False
+
+    def _look(self) -> None:
         try:
-            # Only a node that listens is worth one of Orthanc's few job threads.
             socket.create_connection(self._place, _PROBE_SECONDS).close()
         except OSError as error:
             raise NotSent(f"nothing listens at Host and Port ({type(error).__name__})") from None
+
+    def _store(self, images: Sequence[str], ended: Ended) -> None:
         order = {"Resources": list(images), "Synchronous": False}
         try:
             answer = orthanc.RestApiPost(

@@ -94,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _folder(name: str, owner: str | None = None, root: Path | None = None) -> Iterator[Path]:
+def server_folder(name: str, owner: str | None = None, root: Path | None = None) -> Iterator[Path]:
     """A short-named folder; pytest's own is closed to the other users that servers run as."""
     inside = None if root is None else root / "tmp"
     folder = Path(tempfile.mkdtemp(prefix=f"cxr-{name}-", dir=inside))
@@ -119,7 +119,7 @@ def _said(port: int, question: bytes, answer: bytes) -> bool:
 def redis_url() -> Iterator[str]:
     """A Redis that keeps nothing on disk."""
     program, port = require("redis-server", "redis-server"), free_port()
-    with _folder("redis") as folder:
+    with server_folder("redis") as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
         with running([*command, "--dir", str(folder)], folder):
             until(lambda: _said(port, b"PING\r\n", b"+PONG"), "Redis")
@@ -132,7 +132,7 @@ def rabbitmq_url() -> Iterator[str]:
     program = require("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
     mapper = require("epmd", "erlang-base")
     port, distribution, names = free_port(), free_port(), free_port()
-    with _folder("rabbitmq") as folder:
+    with server_folder("rabbitmq") as folder:
         (folder / "plugins").write_text("[].\n")
         (folder / "environment").touch()
         environment = {
@@ -164,7 +164,7 @@ def postgresql_url() -> Iterator[str]:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
         missing("PostgreSQL", "postgresql")
-    with _folder("postgresql", "postgres" if as_root else None) as folder:
+    with server_folder("postgresql", "postgres" if as_root else None) as folder:
         user = ["runuser", "-u", "postgres", "--"] if as_root else []
         data = folder / "data"
         initdb = [str(folders[-1] / "initdb"), "--no-sync", "--auth=trust", "--encoding=UTF8"]
@@ -229,35 +229,41 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc_server(
-    *, root: Path | None = None, peer: Orthanc | None = None, **settings: Any
-) -> Iterator[Orthanc]:
+def orthanc_server(*, root: Path | None = None, **settings: Any) -> Iterator[Orthanc]:
     """Run an Orthanc of one's own; ``settings`` override its configuration file.
 
-    ``root`` is the folder of another Debian that it is taken from, ``peer`` has its ports.
+    ``root`` is the folder of another Debian that it is taken from.
     """
-    program = require("Orthanc", "orthanc") if root is None else "/usr/sbin/Orthanc"
-    peer = peer or Orthanc("ORTHANC", free_port(), free_port())
-    with _folder("orthanc", root=root) as folder:
-        inside = folder if root is None else Path("/") / folder.relative_to(root)
-        configuration = {
-            **json.loads(SANDBOX.read_text(encoding="utf-8")),
-            "StorageDirectory": str(inside / "storage"),
-            "IndexDirectory": str(inside / "storage"),
-            "DicomAet": peer.ae_title,
-            "DicomPort": peer.dicom_port,
-            "HttpPort": peer.http_port,
-            **settings,
-        }
-        (folder / "orthanc.json").write_text(json.dumps(configuration))
-        command = [program, str(inside / "orthanc.json")]
-        enter = [] if root is None else [require("chroot", "coreutils"), str(root)]
-        with running([*enter, *command], folder, {"TCP_NODELAY": "1"}):
-            until(lambda: _answers(peer), "Orthanc")
+    peer = Orthanc("ORTHANC", free_port(), free_port())
+    with server_folder("orthanc", root=root) as folder:
+        command = orthanc_command(peer, folder, root, settings)
+        with running(command, folder, {"TCP_NODELAY": "1"}):
+            until(lambda: answers(peer), "Orthanc")
             yield peer
 
 
-def _answers(peer: Orthanc) -> bool:
+def orthanc_command(
+    peer: Orthanc, folder: Path, root: Path | None, settings: dict[str, Any]
+) -> list[str]:
+    """Write the configuration into ``folder``, where the index goes too; how to start it."""
+    program = require("Orthanc", "orthanc") if root is None else "/usr/sbin/Orthanc"
+    inside = folder if root is None else Path("/") / folder.relative_to(root)
+    configuration = {
+        **json.loads(SANDBOX.read_text(encoding="utf-8")),
+        "StorageDirectory": str(inside / "storage"),
+        "IndexDirectory": str(inside / "storage"),
+        "DicomAet": peer.ae_title,
+        "DicomPort": peer.dicom_port,
+        "HttpPort": peer.http_port,
+        **settings,
+    }
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    enter = [] if root is None else [require("chroot", "coreutils"), str(root)]
+    return [*enter, program, str(inside / "orthanc.json")]
+
+
+def answers(peer: Orthanc) -> bool:
+    """Whether its REST API does."""
     try:
         return "DicomAet" in peer.call("GET", "/system")
     except (urllib.error.URLError, ConnectionError, TimeoutError):

@@ -90,6 +90,8 @@ class Script(BaseModel):
     architecture: Architecture | None = None
     """One of the family's; the one it was published in when not given."""
     answers: dict[str, Answer] = {}
+    pictures: dict[str, dict[str, Answer]] = {}
+    """Answers for single pictures, by SOP Instance UID; what they lack stands in ``answers``."""
     raw: dict[str, str] = {}
     """What is written where something is generated, word for word; looked up as ``answers``."""
     seconds_per_turn: float = Field(0.0, ge=0)
@@ -151,6 +153,7 @@ class _ScriptedConversation:
         self._profile = profile
         self._transcript = Transcript(chat, images)
         self._boxes = Boxes.of(profile, images[0])
+        self._here = script.pictures.get(images[0].sop_instance_uid.text, {})
         self._open: Asked
         self._resumed = False
 
@@ -164,7 +167,7 @@ class _ScriptedConversation:
             self._open = self._asked(ask.prompt)
         question = self._open[1]
         if ask.options:
-            chances = _chances(question, self._look_up(self._script.answers, _DEFAULTS))
+            chances = _chances(question, self._look_up(self._here, self._script.answers, _DEFAULTS))
             found = chances_of(self._profile, question, chances, ask.options)
             return tuple(math.log(max(chance, 1e-9)) for chance in found)
         return write(self._text(question), ask)
@@ -174,15 +177,16 @@ class _ScriptedConversation:
         word_for_word = self._look_up(self._script.raw)
         if word_for_word is not None:
             return str(word_for_word)
-        said = self._look_up(self._script.answers, _DEFAULTS)
+        said = self._look_up(self._here, self._script.answers, _DEFAULTS)
         if said is None and question.key == OPENING:
             said = label_list({kind: self._present(kind) for kind in FindingKind})
         words = in_unit(self._boxes, question, str(said or THOUGHTS))
         return usual(self._profile, question, words)
 
     def _present(self, kind: FindingKind) -> bool:
-        said = self._look_up(self._script.answers, _DEFAULTS, asked=question_about(kind))
-        chances = _chances(question_about(kind)[1], said)
+        asked = question_about(kind)
+        said = self._look_up(self._here, self._script.answers, _DEFAULTS, asked=asked)
+        chances = _chances(asked[1], said)
         return chances["present"] > chances.get("absent", 0.0)
 
     def settle(self, answer: str) -> None:

@@ -216,16 +216,19 @@ def test_failures_back_off_are_shown_and_end(
     assert bench.ledger.counts()["sent"] == 1
 
 
-def test_nobody_listening_costs_orthanc_no_job(
+def test_after_a_failure_nobody_listening_costs_orthanc_no_job(
     plugin: ModuleType, orthanc: FakeOrthanc, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     bench = Bench(plugin, tmp_path, port)
     study = orthanc.add_study(1)
-    bench.ledger.wait(study, 0.0, plugin.time.time())
-    bench.sender.step()
-    assert orthanc.orders == []
+    orthanc.job_state = lambda resources: "Failure"
+    for _ in range(3):
+        bench.ledger.again(study, 0.0)
+        bench.sender._not_before = 0.0
+        bench.sender.step()
+    assert len(orthanc.orders) == 1
     assert "nothing listens" in bench.sender.last_failure
 
 
