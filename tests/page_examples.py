@@ -54,6 +54,7 @@ def phantom_case(
         series_uid=Uid(dataset.SeriesInstanceUID),
         rows=size,
         columns=size,
+        view="AP",
     )
     truth = phantom.facts
     shown = tuple(
