@@ -187,7 +187,7 @@ down() {
 check() {
     build
     # shellcheck disable=SC2086  # ARGS is a list of words
-    .venv/bin/pytest tests/compose ${ARGS:-}
+    .venv/bin/pytest -s tests/compose ${ARGS:-}
 }
 
 mkdir -p "$cache"

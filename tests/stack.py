@@ -125,7 +125,7 @@ class Stack:
         while not done():
             if time.monotonic() > deadline:
                 raise AssertionError(f"not {what} in {seconds:.0f} s\n{self.logs()}")
-            time.sleep(0.5)
+            time.sleep(1.0)
 
     def logs(self) -> str:
         return self.compose("logs", "--no-color", "--tail=40")
