@@ -72,11 +72,12 @@ def _values(config: Configuration, path: Path | None) -> Table:
 def _add_section(table: Table, name: str, section: BaseModel) -> None:
     for key, field in type(section).model_fields.items():
         source = "file" if key in section.model_fields_set else "default"
-        value = _masked(key, getattr(section, key))
+        value = shown_value(key, getattr(section, key))
         table.add_row(f"{name}.{key}", value, source, field.description)
 
 
-def _masked(key: str, value: object) -> str:
+def shown_value(key: str, value: object) -> str:
+    """A value of the configuration as it may be shown: without passwords and keys."""
     if key in ("url", "broker_url") and value:
         return make_url(str(value)).render_as_string(hide_password=True)
     return "(set)" if key in ("uid_key", "cache_salt") and value else str(value)

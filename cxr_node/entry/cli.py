@@ -29,6 +29,7 @@ from cxr_node.entry import (
     policy_verbs,
     review_verbs,
     ris_verbs,
+    support_bundle,
     switch_verbs,
     train_embedded,
     train_verbs,
@@ -59,6 +60,9 @@ app.add_typer(train_verbs.app, name="train")
 review_verbs.add_to(app)
 commission_verbs.add_to(app)
 switch_verbs.add_to(app)
+app.command("support-bundle", epilog="Example: cxr-node support-bundle --log node.log")(
+    support_bundle.support_bundle
+)
 housekeeping_verbs.add_to(app)
 
 

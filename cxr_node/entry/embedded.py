@@ -116,7 +116,11 @@ class EmbeddedNode:
         self.dicom_port = node.listener.start()
         access = access_of(self._config, node.clock)
         pages = create_app(
-            self._pages(), review=review_of(node), access=access, desk=node.reading_desk
+            self._pages(),
+            review=review_of(node),
+            access=access,
+            desk=node.reading_desk,
+            board=node.switches,
         )
         web = self._config.web
         self._web = WebServer(pages, web.host, web.port, https_of(web))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import func, select, text
 
 from cxr_node.domain.errors import CxrNodeError
+from cxr_node.domain.switches import Part
 from cxr_node.entry.loops import Loop
 from cxr_node.entry.wiring import Node
 from cxr_node.entry.worker_process import WorkerProcess
@@ -52,6 +53,8 @@ class Health:
     def _reading(self) -> Component:
         if self._workers and not any(worker.ready for worker in self._workers):
             return Component(False, "no reading worker has its model loaded (yet)")
+        if not self._node.switches.goes_on(Part.READING):
+            return Component(True, "suspended: studies wait unread")
         try:
             waiting = self._oldest_waiting_seconds()
         except CxrNodeError as error:

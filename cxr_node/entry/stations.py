@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from cxr_node.domain.switches import Part
 from cxr_node.entry.wiring import Node
 from cxr_node.store.jobs import JobKind
 
@@ -22,7 +23,10 @@ class Stations:
 
     def read_batch(self, more: Callable[[], bool] = lambda: True) -> int:
         """Triage and read jobs while they come and ``more`` says so; loads the model first."""
-        return self._node.inference.work(more)
+        switches = self._node.switches
+        if not switches.goes_on(Part.READING):
+            return 0
+        return self._node.inference.work(lambda: more() and switches.goes_on(Part.READING))
 
     def read(self) -> int:
         """Triage and read jobs, until none is waiting; then the canary, if it is its turn."""
@@ -39,11 +43,16 @@ class Stations:
 
     def deliver(self) -> int:
         """Objects go to their destinations, until nothing is due or :meth:`end` is called."""
-        return self._node.delivery.work(lambda: not self._ending.is_set())
+        switches = self._node.switches
+
+        def more() -> bool:
+            return not self._ending.is_set() and switches.goes_on(Part.DELIVERY)
+
+        return self._node.delivery.work(more) if more() else 0
 
     def shadow_batch(self) -> int:
         """One batch of second readings; loads the shadow model on first use."""
-        return self._node.shadow.work()
+        return self._node.shadow.work() if self._node.switches.goes_on(Part.READING) else 0
 
     def shadow(self) -> int:
         """Second readings, until none is waiting."""

@@ -10,7 +10,7 @@ def storing_of(node: Node) -> Storing:
     """What comes over HTTP goes the way of a C-STORE, within the listener's limit of size."""
     return Storing(
         receive=node.intake.receive,
-        check_room=node.spool.check_room,
+        check_room=node.check_room,
         folder=node.spool.partial_folder,
         max_bytes=node.config.listener.max_message_bytes,
     )

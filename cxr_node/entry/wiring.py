@@ -44,6 +44,7 @@ from cxr_node.services.publish import Publish
 from cxr_node.services.reading_desk import ReadingDesk
 from cxr_node.services.retention import Retention
 from cxr_node.services.shadow import Shadow
+from cxr_node.services.switches import Switches
 from cxr_node.spool.files import FileSpool
 from cxr_node.store import canary
 from cxr_node.store.database import Database
@@ -68,6 +69,15 @@ class Node:
     @cached_property
     def spool(self) -> FileSpool:
         return FileSpool(self.config.spool_dir, self.config.spool.reserve_bytes)
+
+    def check_room(self) -> None:
+        """Raise :class:`SpoolFull` where no image may come: no room, or intake is suspended."""
+        self.switches.require_intake()
+        self.spool.check_room()
+
+    @cached_property
+    def switches(self) -> Switches:
+        return Switches(self.db, self.clock)
 
     @cached_property
     def images(self) -> PixelReader:
@@ -277,7 +287,7 @@ class Node:
         handlers = Handlers(
             on_instance=self.intake.receive,
             on_progress=self.intake.progress,
-            check_room=self.spool.check_room,
+            check_room=self.check_room,
             partial_folder=self.spool.partial_folder(),
             worklist=self.worklist,
             commitment=commitment_wiring.service(self.commitment, self.confirmation),

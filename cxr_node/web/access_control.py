@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cxr_node.domain.access import Principal, SignIn
+from cxr_node.domain.access import Principal, Role, SignIn
 from cxr_node.domain.events import Event, emit
 from cxr_node.web.access import Access, Caller
 from cxr_node.web.access_rules import rule_for
@@ -60,6 +60,12 @@ def signed_in(request: Request) -> bool:
     """Whether a page knows who looks at it without being told a token."""
     principal = principal_of(request)
     return principal is not None and principal.by is not SignIn.THIS_MACHINE
+
+
+def may(request: Request, role: Role) -> bool:
+    """Whether who asks has that role."""
+    principal = principal_of(request)
+    return principal is not None and role in principal.roles
 
 
 def user_of(request: Request) -> str:

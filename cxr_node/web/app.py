@@ -14,7 +14,7 @@ import cxr_node
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit_failure
 from cxr_node.domain.ports import Clock, SystemClock
-from cxr_node.web import api, changes, operations, pages, signing_in, stow, writing
+from cxr_node.web import api, changes, operations, pages, signing_in, stow, switching, writing
 from cxr_node.web import desk as desk_routes
 from cxr_node.web.access import Access
 from cxr_node.web.access_control import AccessControl
@@ -24,6 +24,7 @@ from cxr_node.web.guard import Guard
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource
 from cxr_node.web.stow import Storing
+from cxr_node.web.switching import SwitchBoard
 from cxr_node.web.writing import Writing
 
 _STATIC = Path(__file__).parent / "static"
@@ -41,12 +42,13 @@ def create_app(
     access: Access | None = None,
     storing: Storing | None = None,
     desk: ReadersDesk | None = None,
+    board: SwitchBoard | None = None,
 ) -> FastAPI:
     """Everything the node serves over HTTP, made from ``source``.
 
     All of it can only be read, but for what ``review`` takes: corrections and assessments.
     ``access`` decides who is served; without it everybody is, which only tests may want.
-    ``storing`` takes images by STOW-RS.
+    ``storing`` takes images by STOW-RS; ``board`` holds the switches of the node's parts.
     """
     app = FastAPI(
         title="CXR node",
@@ -63,6 +65,8 @@ def create_app(
     app.include_router(desk_routes.routes(review, desk))
     app.include_router(changes.routes(changes.Changes(source.list_state)))
     app.include_router(operations.routes(source))
+    if board is not None:
+        app.include_router(switching.routes(board))
     if storing is not None:
         app.include_router(stow.routes(storing))
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

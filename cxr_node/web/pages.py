@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from cxr_node.domain.access import Role
 from cxr_node.domain.amendment import PersonRole
 from cxr_node.domain.errors import MalformedUid
 from cxr_node.domain.events import Event, emit
@@ -15,8 +16,9 @@ from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.ports import Clock
 from cxr_node.domain.priority import Priority
 from cxr_node.domain.study import VisibleState
+from cxr_node.domain.switches import Part
 from cxr_node.web import study_view, words
-from cxr_node.web.access_control import signed_in, user_of
+from cxr_node.web.access_control import may, signed_in, user_of
 from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource, StudyPage
 from cxr_node.web.study_pictures import pictures
@@ -47,6 +49,7 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
             "address": source.address,
             "writable": writable,
             "signed_in": signed_in(request),
+            "switchable": list(Part) if may(request, Role.OPERATOR) else [],
             "roles": list(PersonRole),
         }
 
@@ -65,7 +68,7 @@ def routes(source: PageSource, clock: Clock, *, writable: bool = False) -> APIRo
         if page is None:
             raise HTTPException(404)
         emit(Event.STUDY_VIEWED, study=study, user=user_of(request))
-        values = {**_study_values(page, clock), "writable": writable}
+        values = {**_study_values(page, clock), "writable": writable, "alarms": source.alarms()}
         return render("study.html", {**values, "signed_in": signed_in(request)})
 
     @router.get("/studies/{study_uid}/images/{sop_instance_uid}.png")

@@ -14,7 +14,7 @@ from cxr_node.domain.errors import NotConformant, NotReadable, StoreUnavailable
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
-from cxr_node.store import canary, dead_letters, studies, worklist
+from cxr_node.store import canary, dead_letters, studies, switches, worklist
 from cxr_node.store.database import Database
 from cxr_node.store.reading_order import EVERYTHING, ListView, list_state
 from cxr_node.store.schema import InstanceRow, StudyRow
@@ -80,6 +80,7 @@ class StorePages:
         try:
             with self._database.read() as session:
                 words = [canary.alarm(session), dead_letters.alarm(session)]
+                words += [found.words for found in switches.suspensions(session)]
         except StoreUnavailable:
             return []  # the health of the parts says that already
         return [word for word in words if word]
