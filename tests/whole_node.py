@@ -51,8 +51,8 @@ class WholeNode:
         self.node.db.migrate()
         self.stations = Stations(self.node)
 
-    def receive(self, ds: FileDataset) -> None:
-        """One C-STORE."""
+    def receive(self, ds: FileDataset, *, as_prior: bool = False) -> None:
+        """One C-STORE, or what came of the node's own C-GET."""
         partial = save(ds, self.node.spool.partial_folder() / secrets.token_hex(8))
         self.node.intake.receive(
             Received(
@@ -62,6 +62,7 @@ class WholeNode:
                 transfer_syntax=str(ds.file_meta.TransferSyntaxUID),
                 calling_ae="MODALITY",
                 address="127.0.0.1",
+                as_prior=as_prior,
             )
         )
 

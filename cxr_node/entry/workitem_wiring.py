@@ -15,9 +15,11 @@ from cxr_node.domain.ports import Clock
 from cxr_node.entry.loops import Loop
 from cxr_node.services.exams import Exams
 from cxr_node.services.reading_items import ReadingItems, take_back
+from cxr_node.services.workitem_channel import WorkitemChannel
 from cxr_node.services.workitem_delivery import WorkitemDelivery
 from cxr_node.services.workitems import Workitems
 from cxr_node.store.database import Database
+from cxr_node.web.ups_routes import WorkitemService
 
 _WRITE_SECONDS = 0.1
 _TELL_SECONDS = 0.1
@@ -61,6 +63,10 @@ class WorkitemParts:
     @cached_property
     def delivery(self) -> WorkitemDelivery:
         return WorkitemDelivery(self._db, self._clock, self.sender.send)
+
+    def web_service(self) -> WorkitemService:
+        """For the page."""
+        return WorkitemService(self.workitems, WorkitemChannel(self._db, self._clock))
 
     def ups_service(self) -> UpsService:
         """For the listener."""

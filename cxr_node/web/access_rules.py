@@ -36,6 +36,8 @@ RULES: tuple[Rule, ...] = (
     _rule(_WRITING, r"/(api/v1/)?switches(/.*)?", OPERATORS),
     _rule(_WRITING, r"/(api/v1/)?studies/.*", READERS),
     _rule(("POST",), r"/dicom-web/studies", ARCHIVES),
+    _rule(_WRITING, r"/dicom-web/workitems/[^/]+/subscribers/.*", EVERYBODY),
+    _rule(_WRITING, r"/dicom-web/workitems(/.*)?", READERS | OPERATORS),
     _rule(_SAFE, r"/.*", EVERYBODY),
     _rule(_WRITING, r"/.*", OPERATORS),
 )

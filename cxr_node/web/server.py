@@ -16,6 +16,8 @@ from cxr_node.web.bounded import BoundedRequests
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+_LONGEST_WORD = 4096
+"""Bytes of one WebSocket message: nobody has more to say on a channel that tells."""
 
 
 class WebServer:
@@ -48,7 +50,9 @@ class WebServer:
         config = uvicorn.Config(
             self._app,
             http=BoundedRequests,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=_LONGEST_WORD,
+            ws_max_queue=1,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -14,7 +14,9 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """Add tables, and a mark for complete studies; nothing that is there changes."""
     # In place: a copy of the table would leave those that refer to it behind.
-    complete = sa.Column("complete", sa.Boolean(), nullable=False, server_default=sa.false())
+    complete: sa.Column[bool] = sa.Column(
+        "complete", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("revision", complete)
     op.create_table(
         "workitem",
