@@ -13,6 +13,7 @@ CharacterSet = Literal["ASCII", "8859/1", "UNICODE UTF-8", "ISO IR87"]
 """Values of MSH-18 (HL7 table 0211) that can be written."""
 
 _EVERY = tuple(NoticeEvent)
+_RESULTS = tuple(event for event in NoticeEvent if event is not NoticeEvent.ESCALATED)
 
 
 class MessageDestination(Section):
@@ -20,7 +21,7 @@ class MessageDestination(Section):
 
     name: str = Field(description="how the operator calls it; used in logs and pages")
     events: tuple[NoticeEvent, ...] = Field(
-        _EVERY, min_length=1, description="what it is told: flagged, reported, corrected"
+        _RESULTS, min_length=1, description="what it is told: flagged, reported, corrected"
     )
     timeout_seconds: float = Field(10.0, gt=0, description="network limit of one attempt")
     ca_file: str = Field("", description="certificates to trust; empty is the system's")
@@ -29,6 +30,11 @@ class MessageDestination(Section):
 class WebhookSection(MessageDestination):
     """An address that is sent a signed JSON document."""
 
+    events: tuple[NoticeEvent, ...] = Field(
+        _EVERY,
+        min_length=1,
+        description="what it is told: flagged, reported, corrected, escalated",
+    )
     url: str = Field(description="address that takes the document by POST")
     secret_file: str = Field(description="file with the secret that signs, 16 characters or more")
     patient_data: bool = Field(False, description="send name, birth date and sex of the patient")

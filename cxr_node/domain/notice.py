@@ -26,6 +26,8 @@ class NoticeEvent(StrEnum):
     """The full reading is done."""
     CORRECTED = "corrected"
     """A person amended the reading."""
+    ESCALATED = "escalated"
+    """Nobody has acknowledged a time-critical flag in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,15 @@ class NotedOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class NotedEscalation:
+    """Which step of the escalation, who is to be told, and since when the flag waits."""
+
+    step: int
+    to: str
+    raised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One event of one revision of a study."""
 
@@ -125,6 +136,7 @@ class Notice:
     acr_category: int | None = None
     person: NotedPerson | None = None
     order: NotedOrder | None = None
+    escalation: NotedEscalation | None = None
     phantom: bool = False
 
     @property

@@ -157,7 +157,7 @@ class EmbeddedNode:
             self._config.priors.seconds,
         )
         sweep(node.db, node.clock, self._config.jobs, node.bell)
-        escalate_due(node.db, node.clock, node.templates.critical)
+        escalate_due(node.db, node.clock, node.templates.critical, node.announcer, node.bell)
 
     def _keep_house(self) -> None:
         self.node.confirmation.give_up()

@@ -89,6 +89,12 @@ def document(notice: Notice, *, patient_data: bool) -> dict[str, Any]:
     }
     if notice.person is not None:
         body["corrected_by"] = {"role": notice.person.role, "verified": notice.person.verified}
+    if notice.escalation is not None:
+        body["escalation"] = {
+            "step": notice.escalation.step,
+            "to": notice.escalation.to,
+            "raised_at": notice.escalation.raised_at.isoformat(),
+        }
     if patient_data:
         patient = notice.patient
         body["patient"] = {

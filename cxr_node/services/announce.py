@@ -16,6 +16,7 @@ from cxr_node.domain.findings import Reading
 from cxr_node.domain.identifiers import result_uid
 from cxr_node.domain.notice import (
     NOTICE_CLASS,
+    NotedEscalation,
     NotedObject,
     Notice,
     NoticeEvent,
@@ -89,6 +90,17 @@ class Announcer:
         event = NoticeEvent.CORRECTED if reading.amendment else NoticeEvent.REPORTED
         return self._prepared(event, revision_pk, reading, decision, reports)
 
+    def escalate(
+        self,
+        revision_pk: int,
+        reading: Reading,
+        decision: PriorityDecision,
+        escalation: NotedEscalation,
+    ) -> Announced | None:
+        """Nobody has acknowledged the flag that ``decision`` raised."""
+        event = NoticeEvent.ESCALATED
+        return self._prepared(event, revision_pk, reading, decision, (), escalation)
+
     def record(self, session: Session, revision_pk: int, announced: Announced) -> None:
         """In the transaction that makes the event true: the notice and its deliveries."""
         notice, now = announced.notice, self._clock.now()
@@ -113,11 +125,12 @@ class Announcer:
         reading: Reading,
         decision: PriorityDecision,
         reports: Sequence[NotedObject],
+        escalation: NotedEscalation | None = None,
     ) -> Announced | None:
         names = tuple(told.name for told in self._told if event in told.events)
         if not names:
             return None
-        notice = self._notice(event, revision_pk, reading, decision, reports)
+        notice = self._notice(event, revision_pk, reading, decision, reports, escalation)
         return Announced(notice, self._spool.write(notice.uid, encode_notice(notice)), names)
 
     def _notice(
@@ -127,15 +140,17 @@ class Announcer:
         reading: Reading,
         decision: PriorityDecision,
         reports: Sequence[NotedObject],
+        escalation: NotedEscalation | None = None,
     ) -> Notice:
         with self._db.read() as session:
             revision = session.get_one(RevisionRow, revision_pk)
             study = session.get_one(StudyRow, revision.study_pk)
             ordered = orders.order_of(session, study)
         decides = decision.rule == PERSON_RULE or RANK[decision.priority] >= study.priority_rank
-        said = (reading.model.digest, decision.priority.value, len(reports))
+        told = (escalation.step, escalation.raised_at.isoformat()) if escalation else ()
+        said = (reading.model.digest, decision.priority.value, len(reports), *told)
         names = (self._site_key, study.study_uid, revision.number, event.value, *said)
-        return noted(
+        notice = noted(
             Standing(
                 uid=result_uid("notice", *names),
                 event=event,
@@ -154,3 +169,4 @@ class Announcer:
             ),
             self._templates,
         )
+        return replace(notice, escalation=escalation)

@@ -63,7 +63,9 @@ def create_app(
     app.include_router(api.routes(source, timekeeper))
     app.include_router(writing.routes(review))
     app.include_router(desk_routes.routes(review, desk))
-    app.include_router(changes.routes(changes.Changes(source.list_state)))
+    told = changes.Changes(source.list_state)
+    app.include_router(changes.routes(told))
+    app.state.end_streams = told.end
     app.include_router(operations.routes(source))
     if board is not None:
         app.include_router(switching.routes(board))

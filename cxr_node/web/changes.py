@@ -37,6 +37,18 @@ class Changes:
         self._look = look
         self._listeners: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+
+    def end(self) -> None:
+        """From any thread: every stream ends in good order, because the server does."""
+        self._ended = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring)
+
+    def _ring(self) -> None:
+        for bell in self._listeners:
+            bell.set()
 
     @property
     def full(self) -> bool:
@@ -47,6 +59,7 @@ class Changes:
         """The stream of one listener: ``changed`` at once, and whenever something changed."""
         bell = asyncio.Event()
         bell.set()
+        self._loop = asyncio.get_running_loop()
         self._listeners.add(bell)
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
@@ -58,6 +71,8 @@ class Changes:
                 except TimeoutError:
                     yield ": alive\n\n"
                     continue
+                if self._ended:
+                    return
                 bell.clear()
                 yield "event: changed\ndata: worklist\n\n"
         finally:
@@ -74,8 +89,7 @@ class Changes:
             except StoreUnavailable:
                 now = seen or ()
             if seen is not None and now != seen:
-                for bell in self._listeners:
-                    bell.set()
+                self._ring()
             seen = now
             await asyncio.sleep(self._look)
 

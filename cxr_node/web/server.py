@@ -76,6 +76,8 @@ class WebServer:
         """Answer what is under way, then end; at most a few seconds."""
         if self._server is None or self._thread is None or self._socket is None:
             return
+        if end_streams := getattr(self._app.state, "end_streams", None):
+            end_streams()
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():

@@ -18,8 +18,10 @@ from cxr_node.domain.notice import NoticeEvent
 from cxr_node.domain.priority import Priority, PriorityDecision
 from cxr_node.domain.study import StudyState
 from cxr_node.messaging.notice_files import read_notice
+from cxr_node.messaging.webhook import document
 from cxr_node.services.announce import Announcer
 from cxr_node.services.delivery import Delivery
+from cxr_node.services.escalation import escalate_due
 from cxr_node.services.publish import Publish
 from cxr_node.store import studies
 from cxr_node.store.schema import RevisionRow
@@ -69,6 +71,36 @@ def test_a_report_is_told_together_with_its_objects(station: Station) -> None:
     present = [f.key for f in said.findings if f.present]
     assert present == [f.kind.value for f in sample_reading().present]
     assert station.state(revision) is StudyState.REPORTED
+
+
+def test_an_escalation_is_told_to_those_who_want_it(station: Station) -> None:
+    revision = station.read_study(raised=False)
+    flag = replace(FLAG, acknowledge_minutes=30)
+    with station.db.begin() as session:
+        study_pk = session.get_one(RevisionRow, revision).study_pk
+        studies.raise_priority(session, study_pk, revision, flag, "read", station.clock.now())
+    wants = MessageDestination(name="pager", events=(NoticeEvent.ESCALATED,))
+    announcer = _announcer(station, wants, MessageDestination(name="hook"))
+    policy = templates().critical
+
+    def escalate() -> int:
+        return escalate_due(station.db, station.clock, policy, announcer, station.bell)
+
+    assert escalate() == 0
+    station.clock.advance(31 * 60)
+    assert (escalate(), escalate()) == (1, 0)
+    station.clock.advance(15 * 60)
+    assert escalate() == 1
+    notices = station.objects()
+    assert [row.kind for row in notices] == ["notice-escalated"] * 2
+    assert station.deliveries() == [(row.id, "pager", "waiting") for row in notices]
+    told = [read_notice(Path(row.path)) for row in notices]
+    steps = [one.escalation for one in told]
+    assert [(one.step, one.to) for one in steps if one] == [
+        (number, step.to) for number, step in enumerate(policy.escalation[:2], 1)
+    ]
+    assert document(told[0], patient_data=False)["escalation"]["to"] == policy.escalation[0].to
+    assert station.bell.rung == ["deliver"] * 2
 
 
 def test_with_notices_alone_the_study_waits_for_them(station: Station) -> None:
