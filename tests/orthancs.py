@@ -104,6 +104,8 @@ class PluggedOrthanc:
         until(self._plugin_decided, "the plugin")
 
     def _plugin_decided(self) -> bool:
+        if self.settings.get("Plugins") == []:
+            return True
         status = self.status()
         return bool(status["Sending"] or status["Problems"])
 
