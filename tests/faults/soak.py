@@ -145,7 +145,9 @@ class Traffic:
         self._waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in range(self.plan.studies):
             self._waiting.put(number)
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(_SENDERS)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(_SENDERS)
+        ]
 
     def start(self) -> None:
         for thread in self._threads:
