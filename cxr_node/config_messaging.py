@@ -36,7 +36,7 @@ class WebhookSection(MessageDestination):
         description="what it is told: flagged, reported, corrected, escalated",
     )
     url: str = Field(description="address that takes the document by POST")
-    secret_file: str = Field(description="file with the secret that signs, 16 characters or more")
+    secret_file: str = Field(description="file with the secret that signs, whsec_ and base64")
     patient_data: bool = Field(False, description="send name, birth date and sex of the patient")
 
     @field_validator("url")

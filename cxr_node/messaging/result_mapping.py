@@ -13,6 +13,9 @@ SectionName = Literal["conclusion", "priority", "findings", "study_uid", "report
 Detail = Literal["probability", "site", "laterality", "severity"]
 
 
+_RESULTS = {NoticeEvent.FLAGGED, NoticeEvent.REPORTED, NoticeEvent.CORRECTED}
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,9 +63,13 @@ class ResultMapping(_Table):
     default_procedure: CodeTable
     observations: Observations
 
+    def status(self, event: NoticeEvent) -> str:
+        """OBR-25 and OBX-11; what tells of no new result repeats a preliminary one."""
+        return self.statuses.get(event, "P")
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if set(self.statuses) != set(NoticeEvent):
+        if not _RESULTS <= set(self.statuses):
             raise ValueError("statuses: one for each of flagged, reported, corrected")
         if set(self.abnormal_flags) != set(Priority):
             raise ValueError("abnormal_flags: one for each priority")

@@ -39,7 +39,7 @@ class _Oru:
 
     @property
     def _status(self) -> str:
-        return self.mapping.statuses[self.notice.event]
+        return self.mapping.status(self.notice.event)
 
     @property
     def _stamp(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -103,49 +102,6 @@ def order_of(session: Session, study: StudyRow) -> OrderRow | None:
     return session.scalars(statement).one_or_none()
 
 
-def orders_of(session: Session, studies: Sequence[StudyRow]) -> dict[int, OrderRow]:
-    """The order of each study that has one, by key of the study, in one query."""
-    uids = [study.study_uid for study in studies]
-    numbers = [study.accession_number for study in studies if study.accession_number]
-    statement = select(OrderRow).where(
-        OrderRow.state == OrderState.OPEN.value,
-        or_(OrderRow.study_uid.in_(uids), OrderRow.accession_number.in_(numbers)),
-    )
-    rows = list(session.scalars(statement.order_by(OrderRow.changed_at)))
-    by_uid = {row.study_uid: row for row in rows if row.study_uid}
-    by_number = {row.accession_number: row for row in rows if row.accession_number}
-    found: dict[int, OrderRow] = {}
-    for study in studies:
-        row = by_uid.get(study.study_uid) or by_number.get(study.accession_number)
-        if row is not None and (row.study_uid == study.study_uid or _agree(row, study)):
-            found[study.id] = row
-    return found
-
-
-def _agree(row: OrderRow, study: StudyRow) -> bool:
-    return not (row.patient_id and study.patient_id) or row.patient_id == study.patient_id
-
-
-def open_orders(session: Session, limit: int = 500) -> list[OrderRow]:
-    """Orders without a study, the oldest first."""
-    answered = select(StudyRow.id).where(
-        or_(
-            StudyRow.study_uid == OrderRow.study_uid,
-            and_(
-                StudyRow.accession_number == OrderRow.accession_number,
-                OrderRow.accession_number != "",
-            ),
-        )
-    )
-    statement = (
-        select(OrderRow)
-        .where(OrderRow.state == OrderState.OPEN.value, ~answered.exists())
-        .order_by(OrderRow.received_at)
-        .limit(limit)
-    )
-    return list(session.scalars(statement))
-
-
 def patient_class_of(session: Session, study: StudyRow) -> PatientClass:
     """What the order says of where the patient is looked after."""
     order = order_of(session, study)
@@ -229,11 +185,25 @@ def changes_of(session: Session, study_pk: int) -> list[PatientChangeRow]:
     return list(session.scalars(statement.order_by(PatientChangeRow.id)))
 
 
-def notes_of(changes: Iterable[PatientChangeRow]) -> tuple[str, ...]:
-    """The changes in words, for whoever looks at the study."""
+def notes_of(session: Session, study: StudyRow) -> tuple[str, ...]:
+    """What other systems said of a study, in words, for whoever looks at it."""
+    order = order_of(session, study)
+    return (
+        *((_order_words(order),) if order else ()),
+        *(_change_words(change) for change in changes_of(session, study.id)),
+    )
+
+
+def _order_words(order: OrderRow) -> str:
+    known = order.patient_class != PatientClass.UNKNOWN
+    said = [order.priority, order.patient_class if known else "", order.procedure_text]
+    urgency = ", ".join(part for part in said if part)
+    return f"Ordered: {urgency}{f'; reason: {order.reason}' if order.reason else ''}"
+
+
+def _change_words(change: PatientChangeRow) -> str:
     kinds = {"merge": "patient merged", "update": "patient data changed"}
-    return tuple(
+    return (
         f"{change.at:%Y-%m-%d %H:%M} UTC: {kinds.get(change.kind, change.kind)} by another system; "
         f"results sent before name the patient as {change.before}"
-        for change in changes
     )

@@ -237,6 +237,7 @@ class StudyDocument(Document):
     milestones: dict[str, datetime]
     revisions: list[RevisionDocument]
     objects: list[ObjectDocument]
+    notes: list[str] = Field(description="what other systems said: its order, patient changes")
 
     @classmethod
     def of(cls, page: StudyPage) -> Self:
@@ -248,6 +249,7 @@ class StudyDocument(Document):
             milestones={name.value: at for name, at in page.milestones.items()},
             revisions=[RevisionDocument.of(line) for line in page.revisions],
             objects=[ObjectDocument.of(built) for built in page.objects],
+            notes=list(page.notes),
         )
 
 

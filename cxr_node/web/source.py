@@ -100,6 +100,8 @@ class StudyPage:
     revisions: tuple[RevisionLine, ...]
     objects: tuple[ResultObject, ...] = ()
     priority_steps: tuple[PriorityStep, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What other systems said of it: the order, and changes of the patient."""
 
 
 @dataclass(frozen=True, slots=True)

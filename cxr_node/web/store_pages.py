@@ -14,7 +14,7 @@ from cxr_node.domain.errors import NotConformant, NotReadable, StoreUnavailable
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 from cxr_node.domain.worklist import WorklistEntry
-from cxr_node.store import canary, dead_letters, studies, switches, worklist
+from cxr_node.store import canary, dead_letters, orders, studies, switches, worklist
 from cxr_node.store.database import Database
 from cxr_node.store.reading_order import EVERYTHING, ListView, list_state
 from cxr_node.store.schema import InstanceRow, StudyRow
@@ -133,7 +133,8 @@ def _study_page(session: Session, study_uid: Uid, view: ListView) -> StudyPage |
     entries = worklist.worklist(session, view, study_uid=study_uid.text)
     if not entries:
         return None
-    study_pk = session.scalars(select(StudyRow.id).filter_by(study_uid=study_uid.text)).one()
+    study = session.scalars(select(StudyRow).filter_by(study_uid=study_uid.text)).one()
+    study_pk = study.id
     revision = studies.current_revision(session, study_pk)
     reading = study_rows.newest_reading(session, study_pk)
     return StudyPage(
@@ -145,4 +146,5 @@ def _study_page(session: Session, study_uid: Uid, view: ListView) -> StudyPage |
         revisions=study_rows.revisions(session, study_pk),
         objects=study_rows.objects(session, study_pk),
         priority_steps=study_rows.priority_steps(session, study_pk),
+        notes=orders.notes_of(session, study),
     )

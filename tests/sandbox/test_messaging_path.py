@@ -79,6 +79,7 @@ def test_an_order_a_flag_and_a_report(tmp_path: Path, ris: Ris, hook: Receiver) 
         page = node.page.study(image.StudyInstanceUID)
     assert item.state is StudyState.DELIVERED
     assert page is not None
+    assert page.notes == ["Ordered: STAT, emergency, Chest X-ray 1 view; reason: Pain"]
     assert ris.refused == 1
     events = {Webhook(SECRET).verify(taken.body, taken.headers)["event"] for taken in hook.taken}
     assert events == {"flagged", "reported"}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -178,3 +179,28 @@ def test_a_name_belongs_to_one_destination() -> None:
     table = '[[webhook]]\nname = "ris"\nurl = "https://receiver.example"\nsecret_file = "s"\n'
     with pytest.raises(ConfigurationError, match="share one name"):
         parse(table * 2)
+
+
+def test_the_page_for_engineers_verifies_and_names_every_key(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "messaging.md").read_text("utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    space: dict[str, Any] = {}
+    exec(compile(example, "docs/messaging.md", "exec"), space)
+    assert _destination(receiver).send(parcel_of(sample_notice(), tmp_path)).status == 200
+    (taken,) = receiver.taken
+    assert space["verified"](SECRET, taken.headers, taken.body)
+    assert not space["verified"](SECRET, taken.headers, taken.body + b" ")
+    stale = taken.headers | {"webhook-timestamp": "1"}
+    assert not space["verified"](SECRET, stale, taken.body)
+    body = document(sample_notice(), patient_data=True)
+    assert [key for key in _keys(body) if f"`{key}`" not in page] == []
+
+
+def _keys(body: dict[str, Any]) -> set[str]:
+    found = set(body)
+    for value in body.values():
+        inner = value[0] if isinstance(value, list) and value else value
+        found |= set(inner) if isinstance(inner, dict) else set()
+    return found
