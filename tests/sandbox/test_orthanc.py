@@ -22,10 +22,20 @@ from cxr_node.domain.results import ResultKind
 from cxr_node.domain.study import StudyState
 from tests.builders import radiograph, save
 from tests.nodes import script
-from tests.peers import Orthanc, require
+from tests.orthancs import RELEASES, Release
+from tests.peers import Orthanc, orthanc_server, require
 from tests.running_node import RunningNode
 
 pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: release.name)
+def orthanc(request: pytest.FixtureRequest) -> Iterator[Orthanc]:
+    """Debian 12's and Debian 13's."""
+    release: Release = request.param
+    release.require()
+    with orthanc_server(root=release.root) as peer:
+        yield peer
 
 
 @pytest.fixture
