@@ -112,14 +112,19 @@ END
     say "packages fetched"
 }
 
+# On the same port whenever it is free: the address is part of what the builds' cache goes by.
 serve() {
-    (cd "$work" && exec python3 -u -m http.server --bind 127.0.0.1 0) >"$work/served" 2>/dev/null &
-    serving=$!
-    local try
-    for try in $(seq 100); do
-        address=$(sed -n 's#.*(\(http://[^)]*\)).*#\1#p' "$work/served")
-        [[ -n $address ]] && return
-        sleep 0.1
+    local port try
+    for port in 18042 0; do
+        (cd "$work" && exec python3 -u -m http.server --bind 127.0.0.1 "$port") \
+            >"$work/served" 2>/dev/null &
+        serving=$!
+        for try in $(seq 100); do
+            address=$(sed -n 's#.*(\(http://[^)]*\)/).*#\1#p' "$work/served")
+            [[ -n $address ]] && return
+            kill -0 "$serving" 2>/dev/null || break
+            sleep 0.1
+        done
     done
     return 1
 }
