@@ -137,7 +137,7 @@ class FakePages:
         return self.entries
 
     def list_state(self) -> tuple[object, ...]:
-        return (len(self.entries), self.down)
+        return (*(id(entry) for entry in self.entries), self.down)
 
     def study(self, study_uid: Uid) -> StudyPage | None:
         return self.pages.get(study_uid)

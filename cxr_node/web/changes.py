@@ -24,6 +24,8 @@ LONGEST_SECONDS = 600.0
 """Then the browser connects anew, and whether it still may is asked again."""
 
 State = tuple[object, ...]
+_AWAY: State = ("the database does not answer",)
+"""A state as well: the page must ask, and then say that it is not live."""
 
 
 class Changes:
@@ -87,7 +89,7 @@ class Changes:
             try:
                 now = await run_in_threadpool(self._state)
             except StoreUnavailable:
-                now = seen or ()
+                now = _AWAY
             if seen is not None and now != seen:
                 self._ring()
             seen = now

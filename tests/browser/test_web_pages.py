@@ -74,7 +74,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
+def watched(browser: Browser, serve: Callable[[FakePages], str]) -> Iterator[Watched]:
+    """Closed before the servers are: a page complains when its node goes away."""
     found = Watched(browser)
     yield found
     found.context.close()

@@ -147,6 +147,23 @@ def test_a_trial_sees_what_the_node_decided_on(sqlite_database: Database) -> Non
     assert [one.kind for one in stored.inputs.statements] == [FindingKind.EDEMA]
 
 
+@pytest.mark.parametrize(
+    ("department", "rule"),
+    [("Outpatient clinic", "pneumothorax-outpatient"), ("Ward 3", "pneumothorax-small")],
+)
+def test_the_department_counts_when_a_study_is_read(
+    sqlite_database: Database, department: str, rule: str
+) -> None:
+    script = {"overall": "abnormal", "presence/pneumothorax": 0.9, "severity": "mild"}
+    room = ReadingRoom(sqlite_database, ScriptedModel(script))
+    room.add(1)
+    with sqlite_database.begin() as session:
+        desk.note_department(session, 1, department)
+    room.inference.work()
+    (decision,) = policy_trial.explain(sqlite_database, templates(), Uid("1.2.3.1")).decisions
+    assert decision.rule == rule
+
+
 @pytest.mark.parametrize("wrong", ["yesterday", "last-0-days", "last-99999-days", ""])
 def test_a_window_is_a_number_of_days(wrong: str) -> None:
     with pytest.raises(CxrNodeError, match="last-30-days"):

@@ -165,6 +165,14 @@ def test_pixel_descriptions(
     assert getattr(_facts(tmp_path, ds).pixels, field) == expected
 
 
+def test_where_the_patient_is_from_all_attributes_that_say_so(tmp_path: Path) -> None:
+    ds = radiograph()
+    ds.RequestingService = "Emergency Medicine"
+    ds.InstitutionalDepartmentName = "Radiology"
+    assert _facts(tmp_path, ds).study.department == "Emergency Medicine; Radiology"
+    assert _facts(tmp_path, radiograph()).study.department == ""
+
+
 def test_text_that_cannot_be_decoded_is_replaced(tmp_path: Path) -> None:
     ds = radiograph()
     _raw(ds, 0x00100010, "PN", b"\xff\xfeX^Y ")
