@@ -21,12 +21,17 @@ from cxr_node.entry.audit_wiring import AuditTrail
 from cxr_node.entry.bells import LocalBell
 from cxr_node.entry.health import Health
 from cxr_node.entry.loops import Loop
+from cxr_node.entry.messaging_wiring import order_listener
 from cxr_node.entry.review import review_of
 from cxr_node.entry.stations import Stations
+from cxr_node.entry.storing import storing_of
 from cxr_node.entry.wiring import Node, open_bell
 from cxr_node.entry.worker_process import WorkerProcess
+from cxr_node.messaging.mllp_server import MllpServer
 from cxr_node.services.assembly import close_due
 from cxr_node.services.canary import schedule
+from cxr_node.services.current_results import CurrentResults
+from cxr_node.services.dead_letters import DeadLetters
 from cxr_node.services.dispatch import sweep
 from cxr_node.services.escalation import escalate_due
 from cxr_node.web.app import create_app
@@ -61,6 +66,7 @@ class EmbeddedNode:
         self._stations = Stations(self.node)
         self._loops = self._build_loops()
         self._health = Health(self.node, self._loops, self._workers)
+        self._orders: MllpServer | None = None
         self._web: WebServer | None = None
         self._audit: AuditTrail | None = None
         self.dicom_port = 0
@@ -75,6 +81,7 @@ class EmbeddedNode:
         loops.append(
             Loop("housekeeping", self._keep_house, lambda: order_pause.wait(_HOUSE_SECONDS))
         )
+        loops += self.node.workitem_parts.loops()
         answer_pause = threading.Event()
         answers = self.node.commitment.work
         loops.append(Loop("commitment", answers, lambda: answer_pause.wait(_COMMITMENT_SECONDS)))
@@ -106,7 +113,12 @@ class EmbeddedNode:
         self._audit = AuditTrail(node, tells=True)
         self._audit.start()
         node.spool.sweep_partials()
-        emit(Event.NODE_STARTED, model=node.identity.digest[:12], templates=node.templates.version)
+        emit(
+            Event.NODE_STARTED,
+            model=node.identity.digest[:12],
+            templates=node.templates.version,
+            destinations=len(node.destinations),  # one that cannot be used refuses the start
+        )
         for worker in self._workers:
             self._local.on_ring("read", worker.ring)
             worker.start()
@@ -114,13 +126,20 @@ class EmbeddedNode:
             self._local.on_ring("shadow", self._shadow.ring)
             self._shadow.start()
         self.dicom_port = node.listener.start()
+        self._orders = order_listener(self._config, node.db, node.clock)
+        if self._orders is not None:
+            self._orders.start()
         access = access_of(self._config, node.clock)
         pages = create_app(
             self._pages(),
             review=review_of(node),
             access=access,
+            storing=storing_of(node),
             desk=node.reading_desk,
             board=node.switches,
+            letters=DeadLetters(node.db, node.clock, node.bell),
+            workitems=node.workitem_parts.web_service(),
+            results=CurrentResults(node.db, node.templates, node.config.node.station_name),
         )
         web = self._config.web
         self._web = WebServer(pages, web.host, web.port, https_of(web))
@@ -169,6 +188,8 @@ class EmbeddedNode:
     def stop(self) -> None:
         """Stop intake first, then what works on it; nothing accepted is lost."""
         self.node.listener.stop()
+        if self._orders is not None:
+            self._orders.stop()
         if self._web is not None:
             self._web.stop()
         self._stations.end()

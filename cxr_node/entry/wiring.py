@@ -25,6 +25,7 @@ from cxr_node.entry import commitment_wiring
 from cxr_node.entry.canary_picture import canary_picture
 from cxr_node.entry.messaging_wiring import message_destinations
 from cxr_node.entry.prior_archives import prior_archives
+from cxr_node.entry.workitem_wiring import WorkitemParts
 from cxr_node.imaging.reader import PixelReader
 from cxr_node.reasoning.open_model import open_model, read_identity
 from cxr_node.reasoning.profiles import ProfiledModel
@@ -283,6 +284,10 @@ class Node:
         )
 
     @cached_property
+    def workitem_parts(self) -> WorkitemParts:
+        return WorkitemParts(self.config, self.db, self.clock)
+
+    @cached_property
     def listener(self) -> Listener:
         handlers = Handlers(
             on_instance=self.intake.receive,
@@ -291,6 +296,8 @@ class Node:
             partial_folder=self.spool.partial_folder(),
             worklist=self.worklist,
             commitment=commitment_wiring.service(self.commitment, self.confirmation),
+            workitems=self.workitem_parts.ups_service(),
+            exams=self.workitem_parts.mpps_service(),
         )
         own_ae = self.config.node.ae_title
         # The doctor speaks to the node under the node's own title, from this machine only.

@@ -69,7 +69,7 @@ class ResultMapping(_Table):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if not _RESULTS <= set(self.statuses):
+        if not set(self.statuses) >= _RESULTS:
             raise ValueError("statuses: one for each of flagged, reported, corrected")
         if set(self.abnormal_flags) != set(Priority):
             raise ValueError("abnormal_flags: one for each priority")

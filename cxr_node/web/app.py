@@ -14,7 +14,20 @@ import cxr_node
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit_failure
 from cxr_node.domain.ports import Clock, SystemClock
-from cxr_node.web import api, changes, operations, pages, signing_in, stow, switching, writing
+from cxr_node.web import (
+    api,
+    changes,
+    deliveries,
+    fhir,
+    operations,
+    pages,
+    signing_in,
+    stow,
+    switching,
+    ups_channel,
+    ups_routes,
+    writing,
+)
 from cxr_node.web import desk as desk_routes
 from cxr_node.web.access import Access
 from cxr_node.web.access_control import AccessControl
@@ -25,6 +38,7 @@ from cxr_node.web.layout import render
 from cxr_node.web.source import PageSource
 from cxr_node.web.stow import Storing
 from cxr_node.web.switching import SwitchBoard
+from cxr_node.web.ups_routes import WorkitemService
 from cxr_node.web.writing import Writing
 
 _STATIC = Path(__file__).parent / "static"
@@ -43,12 +57,16 @@ def create_app(
     storing: Storing | None = None,
     desk: ReadersDesk | None = None,
     board: SwitchBoard | None = None,
+    workitems: WorkitemService | None = None,
+    results: fhir.Results | None = None,
+    letters: deliveries.Letters | None = None,
 ) -> FastAPI:
     """Everything the node serves over HTTP, made from ``source``.
 
     All of it can only be read, but for what ``review`` takes: corrections and assessments.
     ``access`` decides who is served; without it everybody is, which only tests may want.
-    ``storing`` takes images by STOW-RS; ``board`` holds the switches of the node's parts.
+    ``storing`` takes images by STOW-RS; ``board`` holds the switches of the node's parts;
+    ``results`` are served as FHIR.
     """
     app = FastAPI(
         title="CXR node",
@@ -67,6 +85,13 @@ def create_app(
     app.include_router(changes.routes(told))
     app.state.end_streams = told.end
     app.include_router(operations.routes(source))
+    if letters is not None:
+        app.include_router(deliveries.routes(letters))
+    if workitems is not None:
+        app.include_router(ups_routes.routes(workitems))
+        app.include_router(ups_channel.routes(workitems.channel, access))
+    if results is not None:
+        app.include_router(fhir.routes(results))
     if board is not None:
         app.include_router(switching.routes(board))
     if storing is not None:
