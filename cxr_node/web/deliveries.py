@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Path, Request
 from pydantic import Field
@@ -59,7 +59,9 @@ class Acted(Document):
 def routes(letters: Letters) -> APIRouter:
     """Under ``/api/v1/deliveries``."""
     router = APIRouter(prefix="/api/v1/deliveries", tags=["operation"])
-    unknown = {404: {"model": Problem, "description": "no such delivery in that state"}}
+    unknown: dict[int | str, dict[str, Any]] = {
+        404: {"model": Problem, "description": "no such delivery in that state"}
+    }
 
     @router.get("", summary="What is not delivered yet, and what was given up")
     def listing(destination: str = "", study_uid: str = "") -> list[LetterDocument]:
