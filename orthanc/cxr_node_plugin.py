@@ -58,8 +58,10 @@ def _text(value: Any) -> bool:
 
 
 def _url(value: Any) -> bool:
-    if not _text(value) or not value:
-        return value == ""
+    if value == "":
+        return True
+    if not _text(value):
+        return False
     try:
         parts = urlsplit(value)
         usual = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
