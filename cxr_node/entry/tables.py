@@ -12,7 +12,7 @@ PRIORITY_STYLE = {"STAT": "bold red", "HIGH": "bold yellow", "MEDIUM": "yellow"}
 
 
 def worklist_table(entries: Sequence[WorklistEntry]) -> Table:
-    """Flagged first, then the longest waiting."""
+    """As the list is ordered."""
     table = Table("priority", "state", "study", "view", "findings", "why")
     for entry in entries:
         table.add_row(
