@@ -191,8 +191,15 @@ down() {
 
 check() {
     build
+    local found=0
     # shellcheck disable=SC2086  # ARGS is a list of words
-    .venv/bin/pytest -s tests/compose ${ARGS:-}
+    .venv/bin/pytest -s tests/compose ${ARGS:-} || found=$?
+    # An engine that `sandbox.sh build` left running for this test ends with it.
+    if [[ -s $cache/dockerd.pid && -z $(docker ps --quiet) ]]; then
+        engine=$(cat "$cache/dockerd.pid")
+        rm -f "$cache/dockerd.pid"
+    fi
+    return "$found"
 }
 
 mkdir -p "$cache"

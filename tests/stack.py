@@ -151,7 +151,10 @@ def running_stack() -> Iterator[Stack]:
     """A sandbox whose parts are all healthy, without the studies it would send by itself."""
     stack = Stack()
     try:
-        stack.compose("up", "--detach", "--no-build", "--scale", "modality=0")
+        try:
+            stack.compose("up", "--detach", "--no-build", "--scale", "modality=0")
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{stack.logs()}") from failure
         for service in ("node", "worker", "publisher", "pacs", "front"):
             stack.until(lambda name=service: stack.healthy(name), START_SECONDS, service)
         yield stack
