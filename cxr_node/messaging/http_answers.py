@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import ssl
+import time
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -34,13 +35,17 @@ def http_client(ca_file: str, timeout_seconds: float) -> httpx.Client:
 def request(
     client: httpx.Client, method: str, url: str, body: bytes, headers: Mapping[str, str]
 ) -> httpx.Response | Outcome:
-    """The answer with at most 256 KiB of its body, or what came of it where there is none."""
+    """The answer with at most 256 KiB of its body, or what came of it where there is none.
+
+    A body that trickles in is cut after the client's own limit.
+    """
+    until = time.monotonic() + (client.timeout.read or 0.0)
     try:
         with client.stream(method, url, content=body, headers=dict(headers)) as answer:
             content = b""
             for part in answer.iter_bytes():
                 content += part
-                if len(content) > _MOST_READ:
+                if len(content) > _MOST_READ or time.monotonic() > until:
                     break
     except httpx.TimeoutException:
         return Outcome(Verdict.RETRY, "no answer in time")
