@@ -28,7 +28,7 @@ say() { echo "$1 (${SECONDS} s)"; }
 
 # A Docker engine that answers: the one that runs, or one started here (root only).
 start_engine() {
-    command -v docker >/dev/null && docker info >/dev/null 2>&1 && return
+    docker info >/dev/null 2>&1 && compose version >/dev/null 2>&1 && return
     "$here/apt.sh" docker.io docker-compose
     docker info >/dev/null 2>&1 && return
     if ((EUID != 0)); then
