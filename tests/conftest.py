@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "tests.canaries",
     *("tests.peers", "tests.databases", "tests.nodes"),
     *("tests.models", "tests.families", "tests.engines", "tests.publishing"),
 ]

@@ -17,6 +17,7 @@ from cxr_node.dicom.store_scu import DimseSender
 from cxr_node.domain.study import StudyState
 from cxr_node.entry.http_client import NodePage
 from cxr_node.web.documents import WorklistItem
+from tests.canaries import assert_none_in
 from tests.peers import free_port
 
 SENDER_AE = "MODALITY"
@@ -112,6 +113,7 @@ class RunningNode:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        assert_none_in(self.log)
 
     def worker_pids(self) -> list[int]:
         """Process ids of its reading workers."""

@@ -21,6 +21,8 @@ from cxr_node.domain.events import Event, emit, emit_failure
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.study import VisibleState
 
+FEEDS_THE_LOG = True  # what the log does with values that must not reach it is what is tested
+
 KEY = b"site key"
 NAME = "CANARY^JANE"
 PATIENT = "CANARY-4711"
