@@ -156,7 +156,7 @@ def _database(session: Session, config: Configuration) -> Iterator[tuple[str, An
             for kind in JobKind
         },
     )
-    named = {peer.name for peer in (*config.destinations, *config.told)}
+    named = {peer.name for peer in config.destinations} | {one.name for one in config.told}
     sent = session.execute(select(DeliveryRow.destination, DeliveryRow.state))
     by_destination: dict[str, list[str]] = {}
     for destination, state in sent:

@@ -54,9 +54,7 @@ class Inference:
         self._policy = model.image_policy
         self._reader = StagedReader(model)
         self._images = images
-        self._jobs = ReadJobs(
-            db, clock, templates, bell, shadow=shadow, announcer=announcer
-        )
+        self._jobs = ReadJobs(db, clock, templates, bell, shadow=shadow, announcer=announcer)
 
     def work(self, more: Callable[[], bool] = _always) -> int:
         """Read until no job waits; return how many were claimed.
