@@ -47,6 +47,7 @@ def honest_study_passes(node: RunningNode, folder: Path) -> None:
     allowed = {
         "spool",
         "models",
+        "audit-key",
         "cxr-node.sqlite3",
         "cxr-node.sqlite3-wal",
         "cxr-node.sqlite3-shm",
