@@ -39,7 +39,12 @@ from tests.reports import templates
 
 ROUTINE, STAT = 1, 4
 LIMITS = JobsSection(
-    lease_seconds=1.5, beat_seconds=0.3, stall_seconds=60.0, max_attempts=3, batch=4
+    retry_seconds=0.0,
+    lease_seconds=1.5,
+    beat_seconds=0.3,
+    stall_seconds=60.0,
+    max_attempts=3,
+    batch=4,
 )
 
 

@@ -35,6 +35,7 @@ def configuration(folder: Path, model: Path, shadow: Path | None = None) -> Conf
     return parse(
         f"[node]\ndata_dir = '{folder}'\nuid_key = 'test site'\n[spool]\nreserve_bytes = 0\n"
         f"[model]\npath = '{model}'\n{second}"
+        "[jobs]\nretry_seconds = 0\n"
         "[[peer]]\nname = 'pacs'\nae_title = 'PACS'\nhost = '127.0.0.1'\nport = 104\n"
         "receives_results = true\nobjects = []\n"
     )
@@ -89,7 +90,7 @@ class WholeNode:
         """Every row of a table, oldest first."""
         columns = table.__table__
         with self.node.db.read() as session:
-            found = session.execute(select(columns).order_by(columns.c.id))
+            found = session.execute(select(columns).order_by(*columns.primary_key))
             return [dict(row) for row in found.mappings()]
 
     def stop(self) -> None:

@@ -30,6 +30,7 @@ from cxr_node.transport_security import accepting_context, requesting_context
 from tests.certificates import Authority
 from tests.listening import until
 
+FEEDS_THE_LOG = True  # values that must not reach the trail are what is tested
 KEY = b"a site key of the test"
 STUDY = Uid("1.2.826.0.1.3680043.8.498.4711")
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

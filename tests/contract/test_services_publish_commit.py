@@ -100,7 +100,7 @@ def test_a_later_revision_names_its_predecessor_and_supersedes_it(station: Stati
 
 def test_an_earlier_revision_that_comes_late_is_kept_but_not_sent(station: Station) -> None:
     first = station.read_study()
-    late = station.claim(lease_seconds=3_600)
+    late = station.claim(lease_seconds=600)
     second = station.read_study(sample_reading(impression="Changed."))
     station.publish().publish(station.claim())
     station.publish().publish(late)

@@ -24,7 +24,7 @@ from tests.reading_room import STAT, ReadingRoom
 if TYPE_CHECKING:
     from cxr_node.reasoning.transformers_model import TransformersModel
 
-LIMITS = JobsSection(lease_seconds=60.0, beat_seconds=5.0, batch=3)
+LIMITS = JobsSection(lease_seconds=60.0, beat_seconds=5.0, batch=3, retry_seconds=0.0)
 
 
 def _phantom(seed: int) -> PreparedImage:

@@ -15,7 +15,9 @@ from tests.engine_server import EngineServer, Trouble
 from tests.engines import Open
 from tests.reading_room import ReadingRoom
 
-LIMITS = JobsSection(lease_seconds=60.0, beat_seconds=5.0, max_attempts=2, batch=2)
+LIMITS = JobsSection(
+    lease_seconds=60.0, beat_seconds=5.0, max_attempts=2, batch=2, retry_seconds=0.0
+)
 
 
 def test_studies_are_handed_back_and_read_when_the_server_is_back(
