@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cxr_node.domain.errors import LeaseLost
+from cxr_node.domain.priority import RANK, Priority
 from cxr_node.store.schema import JobRow
 from cxr_node.store.statements import insert_once, rows_changed, storable
 
@@ -54,9 +55,12 @@ class Claim:
 
 _WAITING = JobState.WAITING.value
 _RUNNING = JobState.RUNNING.value
-# At one priority the quick look comes before whole readings: a flag must not wait for them.
+# Nobody has looked at a study whose quick look is still to come: it may be the worst of all,
+# so it goes before every whole reading that is not pressing itself, and at one priority too.
+PRESSING_RANK = RANK[Priority.HIGH]
+PRESSING = case((JobRow.priority_rank >= PRESSING_RANK, JobRow.priority_rank), else_=0)
 TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
-IN_LINE = (JobRow.priority_rank.desc(), TURN, JobRow.created_at, JobRow.id)
+IN_LINE = (PRESSING.desc(), TURN, JobRow.priority_rank.desc(), JobRow.created_at, JobRow.id)
 LONGEST_LEASE = timedelta(minutes=15)
 """One that ends later was given before the clock was set back; the token keeps it harmless."""
 _FREED: dict[str, Any] = {"owner": "", "lease_until": None}
@@ -151,9 +155,11 @@ def claim(
     ]
 
 
-def _order(row: Row[Any]) -> tuple[int, bool, datetime, int]:
+def _order(row: Row[Any]) -> tuple[int, bool, int, datetime, int]:
     """The order of the claim again: RETURNING promises none."""
-    return (-row.priority_rank, row.kind != JobKind.TRIAGE.value, row.created_at, row.id)
+    rank = row.priority_rank
+    pressing = rank if rank >= PRESSING_RANK else 0
+    return (-pressing, row.kind != JobKind.TRIAGE.value, -rank, row.created_at, row.id)
 
 
 def free(

@@ -15,20 +15,21 @@ from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from cxr_node.store import jobs
-from cxr_node.store.jobs import IN_LINE, TURN, Claim, JobKind
+from cxr_node.store.jobs import IN_LINE, PRESSING, PRESSING_RANK, TURN, Claim, JobKind
 from cxr_node.store.schema import JobRow
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Urgency:
-    """The greater goes first: by priority, then the quick look before whole readings."""
+    """The greater goes first: HIGH and above, then quick looks before whole readings."""
 
-    rank: int
+    pressing: int
     quick: bool
+    rank: int
 
     @classmethod
     def of(cls, kind: JobKind, rank: int) -> Urgency:
-        return cls(rank, kind is JobKind.TRIAGE)
+        return cls(rank if rank >= PRESSING_RANK else 0, kind is JobKind.TRIAGE, rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,9 @@ def _first(invitation: Invitation, now: datetime) -> Select[int, int, str, int]:
 def _at_least(above: Urgency | None) -> list[ColumnElement[bool]]:
     if above is None:
         return []
-    rank, latest = JobRow.priority_rank, 0 if above.quick else 1
-    return [or_(rank > above.rank, and_(rank == above.rank, latest >= TURN))]
+    turn, rank = 0 if above.quick else 1, JobRow.priority_rank
+    level = or_(TURN < turn, and_(TURN == turn, rank >= above.rank))
+    return [or_(PRESSING > above.pressing, and_(PRESSING == above.pressing, level))]
 
 
 def _guests(first: Row[int, int, str, int], invitation: Invitation) -> int:

@@ -170,7 +170,7 @@ def test_a_stat_that_arrives_in_the_middle_is_finished_first(
     assert room.model.calls[11] == room.model.calls[12 + len(alone)] == [1, 2, 3, 4][:batch]
 
 
-def test_a_quick_look_steps_in_before_whole_readings_of_its_rank(database: Database) -> None:
+def test_quick_looks_step_in_before_whole_readings_that_do_not_press(database: Database) -> None:
     room = ReadingRoom(database)
     room.add(1)
     quick = room.add(2, None)
@@ -182,7 +182,7 @@ def test_a_quick_look_steps_in_before_whole_readings_of_its_rank(database: Datab
 
     room.model.before = once(lambda numbers: len(room.model.calls) == 5, arrive)
     room.inference.work()
-    assert room.finished() == [2, 1, 3]
+    assert room.finished() == [2, 3, 1]
 
 
 def test_the_waiting_keep_their_leases(database: Database) -> None:

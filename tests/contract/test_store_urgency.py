@@ -74,8 +74,9 @@ def test_one_tried_before_comes_alone(database: Database) -> None:
         (READ, 1, 0, 0, False),
         (READ, 1, 1, 1, False),
         (READ, 0, 0, 1, False),
-        (TRIAGE, 0, 0, 1, False),
+        (TRIAGE, 0, 0, 0, True),
         (TRIAGE, 1, 0, 0, True),
+        (READ, 3, 0, 0, True),
         (READ, 2, 0, 0, True),
         (READ, 2, 1, 0, True),
     ],
@@ -96,6 +97,18 @@ def test_beside_a_quick_look_only_its_like_or_the_more_urgent_come(database: Dat
     assert _claim(database, 1, above) == [like]
     higher = [_add(database, n, READ, 3) for n in (3, 4)]
     assert _claim(database, 0, above) == higher[:1]
+
+
+def test_a_study_that_nobody_has_looked_at_goes_before_all_but_pressing_readings(
+    database: Database,
+) -> None:
+    medium, unseen, high = (
+        _add(database, 1, READ, 2),
+        _add(database, 2, TRIAGE, 1),
+        _add(database, 3, READ, 3),
+    )
+    order = [_claim(database)[0] for _ in range(3)]
+    assert order == [high, unseen, medium]
 
 
 def test_urgency_is_the_order_of_the_queue(database: Database) -> None:
