@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tables of the command line keep their words, whatever the width where the tests run.
+os.environ["COLUMNS"] = "200"
+
 pytest_plugins = [
     "tests.canaries",
     *("tests.peers", "tests.databases", "tests.nodes"),

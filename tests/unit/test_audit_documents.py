@@ -36,6 +36,8 @@ def section(page: str, title: str) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if isinstance(field.default, BaseModel):
+        return "a table"
     if isinstance(field.default, bool):
         return str(field.default).lower()
     if isinstance(field.default, tuple):
