@@ -54,8 +54,8 @@ def test_storescu_with_a_ct_and_then_a_radiograph(tmp_path: Path) -> None:
     assert [facts.modality for facts in node.stored] == ["DX"]
 
 
-def test_findscu_shows_flagged_studies_first(tmp_path: Path) -> None:
-    entries = [entry(1), entry(2, Priority.STAT), entry(3, Priority.HIGH)]
+def test_findscu_shows_studies_in_the_order_of_the_list(tmp_path: Path) -> None:
+    entries = [entry(2, Priority.STAT), entry(3, Priority.HIGH), entry(1)]
     with listening(tmp_path, worklist=lambda: entries) as node:
         done = _run(
             "findscu", node, "-W", "-k", "0010,0010", "-k", "0040,1003", "-k", "0032,1060",
