@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,16 +52,13 @@ class AuditTrail:
     def __init__(self, node: Node, *, tells: bool = False) -> None:
         self.writer = AuditWriter(node.db, audit_key(node.config))
         self._handler = TrailHandler(self.writer.hear)
-        self._pause = threading.Event()
-        self._loops = [Loop("audit", self.writer.write, lambda: self._pause.wait(_WRITE_SECONDS))]
+        self._loops = [Loop("audit", self.writer.write, _WRITE_SECONDS)]
         self._wire: Wire | None = None
         if tells and node.config.audit.host:
             self._wire = Wire(_repository(node.config))
             source = node.config.audit.source or node.config.node.ae_title
             teller = AuditTeller(node.db, self._wire, source, socket.gethostname())
-            self._loops.append(
-                Loop("audit-repository", teller.tell, lambda: self._pause.wait(_TELL_SECONDS))
-            )
+            self._loops.append(Loop("audit-repository", teller.tell, _TELL_SECONDS))
 
     def start(self) -> None:
         """Hear and write from now on."""
@@ -72,7 +68,8 @@ class AuditTrail:
 
     def stop(self) -> None:
         """Write what was heard, then hear no more."""
-        self._pause.set()
+        for loop in self._loops:
+            loop.end()
         for loop in self._loops:
             loop.stop()
         self._handler.detach()

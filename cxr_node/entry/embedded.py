@@ -73,21 +73,14 @@ class EmbeddedNode:
         self.web_port = 0
 
     def _build_loops(self) -> list[Loop]:
-        dispatch_pause = threading.Event()
-        loops = [Loop("dispatcher", self._dispatch, lambda: dispatch_pause.wait(_DISPATCH_SECONDS))]
+        loops = [Loop("dispatcher", self._dispatch, _DISPATCH_SECONDS)]
         if self._config.priors.source:
             loops += [self._prior_loop(number) for number in range(_PRIOR_LOOPS)]
-        order_pause = threading.Event()
-        loops.append(
-            Loop("housekeeping", self._keep_house, lambda: order_pause.wait(_HOUSE_SECONDS))
-        )
+        loops.append(Loop("housekeeping", self._keep_house, _HOUSE_SECONDS))
         loops += self.node.workitem_parts.loops()
-        answer_pause = threading.Event()
-        answers = self.node.commitment.work
-        loops.append(Loop("commitment", answers, lambda: answer_pause.wait(_COMMITMENT_SECONDS)))
+        loops.append(Loop("commitment", self.node.commitment.work, _COMMITMENT_SECONDS))
         if self._config.canary.every_hours:
-            pause = threading.Event()
-            loops.append(Loop("canary", self._watch, lambda: pause.wait(_CANARY_SECONDS)))
+            loops.append(Loop("canary", self._watch, _CANARY_SECONDS))
         if not self._scaled:
             stations = self._stations
             poll = self._config.jobs.poll_seconds
@@ -98,13 +91,8 @@ class EmbeddedNode:
         return loops
 
     def _prior_loop(self, number: int) -> Loop:
-        pause = threading.Event()
         # Built in the loop's own thread, when the database is migrated.
-        return Loop(
-            f"priors-{number}",
-            lambda: self.node.prior_fetch.work(),
-            lambda: pause.wait(_PRIOR_SECONDS),
-        )
+        return Loop(f"priors-{number}", lambda: self.node.prior_fetch.work(), _PRIOR_SECONDS)
 
     def start(self) -> None:
         """Start everything; workers load their model while the listener already answers."""
@@ -193,6 +181,8 @@ class EmbeddedNode:
         if self._web is not None:
             self._web.stop()
         self._stations.end()
+        for loop in self._loops:
+            loop.end()
         for loop in self._loops:
             loop.stop()
         for worker in (*self._workers, *((self._shadow,) if self._shadow else ())):

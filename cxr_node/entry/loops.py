@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from cxr_node.domain.errors import StoreUnavailable
 from cxr_node.domain.events import Event, emit, emit_failure
@@ -14,17 +15,17 @@ _AFTER_FAILURE_SECONDS = 1.0
 class Loop:
     """A named thread that calls ``step`` again and again.
 
-    ``pause`` sleeps between steps that found nothing to do; it gets the stop event's own
-    ``wait`` semantics: return early when there is a reason to look again.
+    ``pause`` comes between steps that found nothing to do: seconds, cut short at the end, or
+    something that sleeps briefly and returns early when there is a reason to look again.
     """
 
     def __init__(
-        self, name: str, step: Callable[[], int | None], pause: Callable[[], object]
+        self, name: str, step: Callable[[], int | None], pause: float | Callable[[], object]
     ) -> None:
         self.name = name
         self._step = step
-        self._pause = pause
         self._closing = threading.Event()
+        self._pause = pause if callable(pause) else partial(self._closing.wait, pause)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -34,9 +35,13 @@ class Loop:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def end(self) -> None:
+        """Ask the loop to end; :meth:`stop` waits for it."""
+        self._closing.set()
+
     def stop(self, seconds: float = 10.0) -> None:
         """Ask the loop to end and wait for its present step."""
-        self._closing.set()
+        self.end()
         self._thread.join(seconds)
 
     def _run(self) -> None:

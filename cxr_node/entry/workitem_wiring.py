@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import cached_property
 
@@ -87,9 +86,4 @@ class WorkitemParts:
             ("exams", lambda: self.exams.settle(), _EXAM_SECONDS),
             ("workitem-tidy", self._tidy, _TIDY_SECONDS),
         )
-        return [Loop(name, step, _pause(seconds)) for name, step, seconds in steps]
-
-
-def _pause(seconds: float) -> Callable[[], object]:
-    waiting = threading.Event()
-    return lambda: waiting.wait(seconds)
+        return [Loop(name, step, seconds) for name, step, seconds in steps]

@@ -58,8 +58,10 @@ _RUNNING = JobState.RUNNING.value
 # Nobody has looked at a study whose quick look is still to come: it may be the worst of all,
 # so it goes before every whole reading that is not pressing itself, and at one priority too.
 PRESSING_RANK = RANK[Priority.HIGH]
-PRESSING = case((JobRow.priority_rank >= PRESSING_RANK, JobRow.priority_rank), else_=0)
-TURN = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
+PRESSING: ColumnElement[int] = case(
+    (JobRow.priority_rank >= PRESSING_RANK, JobRow.priority_rank), else_=0
+)
+TURN: ColumnElement[int] = case((JobRow.kind == JobKind.TRIAGE.value, 0), else_=1)
 IN_LINE = (PRESSING.desc(), TURN, JobRow.priority_rank.desc(), JobRow.created_at, JobRow.id)
 LONGEST_LEASE = timedelta(minutes=15)
 """One that ends later was given before the clock was set back; the token keeps it harmless."""

@@ -93,9 +93,10 @@ def _first(invitation: Invitation, now: datetime) -> Select[int, int, str, int]:
 def _at_least(above: Urgency | None) -> list[ColumnElement[bool]]:
     if above is None:
         return []
-    turn, rank = 0 if above.quick else 1, JobRow.priority_rank
-    level = or_(TURN < turn, and_(TURN == turn, rank >= above.rank))
-    return [or_(PRESSING > above.pressing, and_(PRESSING == above.pressing, level))]
+    pressing, turn, rank = PRESSING, TURN, JobRow.priority_rank
+    own = 0 if above.quick else 1
+    level = or_(turn < own, and_(turn == own, rank >= above.rank))
+    return [or_(pressing > above.pressing, and_(pressing == above.pressing, level))]
 
 
 def _guests(first: Row[int, int, str, int], invitation: Invitation) -> int:
