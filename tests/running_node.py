@@ -110,9 +110,10 @@ class RunningNode:
             self.process.terminate()
             try:
                 self.process.wait(20)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired as late:
                 self.process.kill()
                 self.process.wait()
+                raise AssertionError("the node did not end when it was asked to") from late
         assert_none_in(self.log)
 
     def worker_pids(self) -> list[int]:
