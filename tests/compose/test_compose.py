@@ -5,6 +5,7 @@ Runs by ``make sandbox-test`` alone, which builds the images first.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 import urllib.error
@@ -25,6 +26,7 @@ SIZE = "--size=256"
 MEGABYTE = 1_000_000
 NODE_IMAGE = 400 * MEGABYTE
 READ_SECONDS = 420.0
+_RESULT = re.compile(r"\S+ +(LOW|ROUTINE|MEDIUM|HIGH|STAT) +P ")
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,17 @@ def test_viewer_shows_the_report(stack: Stack, burst: Sent) -> None:
     assert any("neumothorax" in text for text in texts)
 
 
+def test_ris_is_told_of_every_study_and_its_order_is_taken(stack: Stack, burst: Sent) -> None:
+    def told() -> list[str]:
+        lines = docker("logs", stack.container("ris")).splitlines()
+        return [line for line in lines if _RESULT.match(line)]
+
+    stack.until(lambda: len(told()) >= len(burst.studies), 120, "told to the RIS")
+    assert any(" STAT " in f" {line}" for line in told())
+    order = ("ris", "order", "--to=node:2575", "--accession=A-1", "--patient-id=P-1")
+    assert docker("exec", stack.container("ris"), "cxr-node", *order).strip() == "AA"
+
+
 def test_front_page_leads_to_every_door(stack: Stack) -> None:
     assert stack.get("PAGE", "/ports.json") == {
         name.lower(): stack.ports[name] for name in ("NODE", "PACS", "VIEWER")
@@ -142,7 +155,7 @@ def test_another_name_opens_no_door(stack: Stack, door: str) -> None:
 
 
 def test_containers_are_closed(stack: Stack) -> None:
-    for service in ("node", "worker", "publisher", "database", "broker", "pacs", "front"):
+    for service in ("node", "worker", "publisher", "database", "broker", "pacs", "front", "ris"):
         found = stack.inspect(service)
         assert found["Config"]["User"] == "cxr"
         host = found["HostConfig"]
