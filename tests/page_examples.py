@@ -24,12 +24,13 @@ from cxr_node.domain.findings import (
 from cxr_node.domain.identifiers import Uid
 from cxr_node.domain.instance import View
 from cxr_node.domain.ports import PreparedImage
+from cxr_node.domain.stages import StageKey
 from cxr_node.phantom.batched.case import make_case
 from cxr_node.phantom.batched.dicom import dataset_of
 from cxr_node.phantom.batched.make import make_radiograph
 from cxr_node.phantom.batched.signs import Sign
 from cxr_node.phantom.batched.truth import PixelBox
-from tests.readings import MODEL, finding, sample_image, sample_reading
+from tests.readings import MODEL, finding, sample_image, sample_reading, sample_turns, turn
 
 SHOWN = (
     Sign.PNEUMOTHORAX,
@@ -37,6 +38,7 @@ SHOWN = (
     Sign.ENDOTRACHEAL_TUBE,
     Sign.CENTRAL_VENOUS_CATHETER,
 )
+_AP = turn(StageKey.QUALITY_VIEW, "projection", "AP", probabilities={"AP": 0.8, "PA": 0.2})
 _PROBABILITIES = (0.94, 0.71, 0.97, 0.88, 0.66, 0.59, 0.83, 0.77)
 
 
@@ -78,6 +80,8 @@ def phantom_case(
     assert truth.heart and truth.thorax and truth.ratio
     reading = sample_reading(
         images=(image,),
+        projection="AP",
+        turns=(_AP, *sample_turns()[1:]),
         findings=(*shown, *absent),
         ratio=CardiothoracicRatio(truth.ratio, _box(truth.heart, image), _box(truth.thorax, image)),
         model=replace(MODEL, statement=""),
