@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pydicom.dataset import Dataset
@@ -53,38 +53,34 @@ class MppsService:
 
     def create(self, event: Any, caller: str) -> Reply:
         """0x0000 when the exam is in the database."""
-        try:
-            uid = str(event.request.AffectedSOPInstanceUID or "")
-            answer = self._exams.begin(_exam(uid, event.attribute_list), caller)
-        except MalformedUid:
-            return _MALFORMED, None
-        except StoreUnavailable:
-            return _RESOURCES, None
-        except BROKEN_VALUE:
-            return _NOT_UNDERSTOOD, None
-        return STATUSES[answer], None
+        uid = event.request.AffectedSOPInstanceUID
+        return _answer(lambda: self._exams.begin(_exam(uid, event.attribute_list), caller))
 
     def update(self, event: Any, caller: str) -> Reply:
         """0x0000 when the change is in the database."""
-        try:
-            uid = str(event.request.RequestedSOPInstanceUID or "")
-            answer = self._exams.change(_exam(uid, event.modification_list), caller)
-        except MalformedUid:
-            return _MALFORMED, None
-        except StoreUnavailable:
-            return _RESOURCES, None
-        except BROKEN_VALUE:
-            return _NOT_UNDERSTOOD, None
-        return STATUSES[answer], None
+        uid = event.request.RequestedSOPInstanceUID
+        return _answer(lambda: self._exams.change(_exam(uid, event.modification_list), caller))
 
 
-def _exam(uid: str, ds: Dataset) -> Exam:
+def _answer(report: Callable[[], ExamAnswer]) -> Reply:
+    # Reading the data set is part of the report: a broken value shows only then.
+    try:
+        return STATUSES[report()], None
+    except MalformedUid:
+        return _MALFORMED, None
+    except StoreUnavailable:
+        return _RESOURCES, None
+    except BROKEN_VALUE:
+        return _NOT_UNDERSTOOD, None
+
+
+def _exam(uid: str | None, ds: Dataset) -> Exam:
     told = values.text(ds, "PerformedProcedureStepStatus")
     if told and told not in set(ExamState):
         raise ValueError("no such state")
     reasons = values.items(ds, "PerformedProcedureStepDiscontinuationReasonCodeSequence")
     return Exam(
-        uid=Uid(uid),
+        uid=Uid(str(uid or "")),
         state=ExamState(told) if told else None,
         study_uid=next(_studies(ds), ""),
         images=tuple(_images(ds)),
